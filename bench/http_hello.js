@@ -1,0 +1,7 @@
+// The least an HTTP server can do.
+const http = require("node:http");
+
+const server = http.createServer((req, res) => {
+  res.end("hello");
+});
+server.listen(0, "127.0.0.1", () => console.log("listening", server.address().port));

@@ -1,0 +1,9 @@
+-- The server of http_hello; the load writes 16 requests at once.
+local http = require "halo.http"
+
+local server = assert(http.serve({ host = "127.0.0.1", port = 0 }, function(req, res)
+  res:send("hello")
+end))
+
+io.stdout:write("listening ", server:address().port, "\n")
+io.stdout:flush()

@@ -1,0 +1,1 @@
+-- Start, and end at once. Run by lua5.4 too.
