@@ -37,9 +37,8 @@ static buffer *new_buffer(lua_State *L, size_t size) {
   b->data = calloc(1, size > 0 ? size : 1);
   if (b->data == NULL) luaL_error(L, "not enough memory");
   b->size = size;
-  if (size >= STEP) lua_gc(L, LUA_GCSTEP, (int)(size / 1024 > 1 << 20
-                                                    ? 1 << 20
-                                                    : size / 1024));
+  if (size >= STEP)
+    lua_gc(L, LUA_GCSTEP, (int)(size / 1024 > 1 << 20 ? 1 << 20 : size / 1024));
   return b;
 }
 
@@ -99,8 +98,9 @@ static int buffer_set(lua_State *L) {
   lua_Integer i = luaL_checkinteger(L, 2);
   size_t size;
   const char *data = halo_bytes_check(L, 3, &size);
-  luaL_argcheck(L, i >= 1 && (size_t)(i - 1) <= b->size &&
-                       size <= b->size - (size_t)(i - 1),
+  luaL_argcheck(L,
+                i >= 1 && (size_t)(i - 1) <= b->size &&
+                    size <= b->size - (size_t)(i - 1),
                 2, "out of range");
   memmove(b->data + i - 1, data, size);
   lua_settop(L, 1);
@@ -146,8 +146,9 @@ static int buffer_pack(lua_State *L) {
   call_string(L, "pack", lua_gettop(L) - 2, 1);
   size_t size;
   const char *data = lua_tolstring(L, -1, &size);
-  luaL_argcheck(L, i >= 1 && (size_t)(i - 1) <= b->size &&
-                       size <= b->size - (size_t)(i - 1),
+  luaL_argcheck(L,
+                i >= 1 && (size_t)(i - 1) <= b->size &&
+                    size <= b->size - (size_t)(i - 1),
                 2, "out of range");
   memcpy(b->data + i - 1, data, size);
   lua_pushinteger(L, i + (lua_Integer)size);
@@ -220,9 +221,8 @@ static const luaL_Reg buffer_methods[] = {
     {"copy", buffer_copy},     {"pack", buffer_pack},
     {"unpack", buffer_unpack}, {NULL, NULL}};
 static const luaL_Reg buffer_meta[] = {
-    {"__len", buffer_len},           {"__newindex", buffer_newindex},
-    {"__eq", buffer_eq},             {"__gc", buffer_gc},
-    {"__tostring", buffer_tostring}, {NULL, NULL}};
+    {"__len", buffer_len}, {"__newindex", buffer_newindex}, {"__eq", buffer_eq},
+    {"__gc", buffer_gc},   {"__tostring", buffer_tostring}, {NULL, NULL}};
 static const halo_class buffer_class = {"halo.buffer", NULL, buffer_methods,
                                         buffer_meta};
 

@@ -41,8 +41,7 @@ static int context_new(lua_State *L) {
 static int context_get(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
   const void *key = halo_object_check(L, 1, &context_class);
-  halo_context *c =
-      rt->current != NULL ? rt->current->context : rt->context;
+  halo_context *c = rt->current != NULL ? rt->current->context : rt->context;
   for (; c != NULL; c = c->parent)
     if (c->key == key) {
       halo_anchor_push(L, rt, c->value_slot);
@@ -76,11 +75,10 @@ static int context_run(lua_State *L) {
   return halo_frame_call(L, f);
 }
 
-static const luaL_Reg context_methods[] = {{"get", context_get},
-                                           {"run", context_run},
-                                           {NULL, NULL}};
-static const halo_class context_class = {"halo.context", NULL,
-                                         context_methods, NULL};
+static const luaL_Reg context_methods[] = {
+    {"get", context_get}, {"run", context_run}, {NULL, NULL}};
+static const halo_class context_class = {"halo.context", NULL, context_methods,
+                                         NULL};
 
 int halo_open_context(lua_State *L) {
   static const luaL_Reg funcs[] = {{"context", context_new}, {NULL, NULL}};

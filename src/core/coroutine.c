@@ -214,7 +214,7 @@ static bool in_body(lua_State *L) {
 }
 
 /* coroutine.yield(...) */
-static int co_yield(lua_State *L) {
+static int co_yield (lua_State *L) {
   if (in_body(L))
     return luaL_error(L, "attempt to yield from outside a coroutine");
   return lua_yield(L, lua_gettop(L));
@@ -275,7 +275,7 @@ static int co_close(lua_State *L) {
 void halo_install_coroutine(lua_State *L) {
   static const luaL_Reg funcs[] = {{"resume", co_resume},
                                    {"wrap", co_wrap},
-                                   {"yield", co_yield},
+                                   {"yield", co_yield },
                                    {"running", co_running},
                                    {"isyieldable", co_isyieldable},
                                    {"status", co_status},

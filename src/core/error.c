@@ -96,9 +96,9 @@ void halo_check_options(lua_State *L, int index, const char *const *known) {
     while (key != NULL && *k != NULL && strcmp(*k, key) != 0) k++;
     if (key == NULL || *k == NULL) {
       luaL_tolstring(L, -1, NULL);
-      luaL_argerror(L, index,
-                    lua_pushfstring(L, "unknown option '%s'",
-                                    lua_tostring(L, -1)));
+      luaL_argerror(
+          L, index,
+          lua_pushfstring(L, "unknown option '%s'", lua_tostring(L, -1)));
     }
   }
 }
@@ -161,9 +161,8 @@ static int error_concat(lua_State *L) {
 }
 
 int halo_open_error(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__tostring", error_tostring},
-                                  {"__concat", error_concat},
-                                  {NULL, NULL}};
+  static const luaL_Reg meta[] = {
+      {"__tostring", error_tostring}, {"__concat", error_concat}, {NULL, NULL}};
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key) == LUA_TNIL) {
     lua_newtable(L);
     luaL_setfuncs(L, meta, 0);

@@ -9,8 +9,7 @@
 
 /* Pushes the error for a libuv status; syscall and path may be NULL. Fields
  * code, message, errno (positive), syscall, path.            [-0, +1, m] */
-void halo_error_uv(lua_State *L, int rc, const char *syscall,
-                   const char *path);
+void halo_error_uv(lua_State *L, int rc, const char *syscall, const char *path);
 /* Pushes an error with a code of ours and a formatted message. Add further
  * fields with lua_setfield.                                  [-0, +1, m] */
 void halo_error_push(lua_State *L, const char *code, const char *format, ...);

@@ -121,8 +121,7 @@ void halo_frames_resume(lua_State *L, halo_task *t, lua_State *co) {
   lua_xmove(co, L, 1);
   lua_pushvalue(L, -1);
   lua_rawget(L, -3);
-  halo_frame *top =
-      lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
+  halo_frame *top = lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
   lua_pop(L, 1);
   if (top == NULL) {
     lua_pop(L, 2);
@@ -195,8 +194,7 @@ int halo_frame_call(lua_State *L, halo_frame *f) {
   f->task = t;
   f->outer = t->frames;
   t->frames = f;
-  int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0,
-                          frame_ended);
+  int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, frame_ended);
   return frame_ended(L, status, 0);
 }
 
@@ -209,8 +207,7 @@ static void insert_handler(lua_State *L) {
 
 static void on_timeout(halo_runtime *rt, halo_calltimer *timer) {
   (void)rt;
-  halo_frame *f =
-      (halo_frame *)((char *)timer - offsetof(halo_frame, timer));
+  halo_frame *f = (halo_frame *)((char *)timer - offsetof(halo_frame, timer));
   f->cancelled = true;
   if (f->active && f->task != NULL) halo_interrupt(f->task);
 }

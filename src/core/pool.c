@@ -40,7 +40,7 @@ static void on_done(uv_work_t *uv, int status) {
 }
 
 static void cancel_job(halo_wait *w) {
-  halo_job *job = (halo_job *)w; /* its first member */
+  halo_job *job = (halo_job *)w;   /* its first member */
   uv_cancel((uv_req_t *)&job->uv); /* no more than dropped if it has begun */
 }
 

@@ -81,8 +81,7 @@ static void call_reaction(lua_State *L, int source) {
   lua_pop(L, 1);
 }
 
-static void react(lua_State *L, halo_runtime *rt, int index,
-                  halo_promise *p) {
+static void react(lua_State *L, halo_runtime *rt, int index, halo_promise *p) {
   halo_reaction *r = p->first;
   int list = 0;
   p->first = p->last = NULL;
@@ -174,8 +173,8 @@ static bool push_then(lua_State *L) {
 
 static reaction_object *new_reaction(lua_State *L, halo_context *context) {
   reaction_object *r = halo_object_new(
-      L, context == NULL ? &reaction_class : &reaction_context_class,
-      sizeof *r, 4);
+      L, context == NULL ? &reaction_class : &reaction_context_class, sizeof *r,
+      4);
   r->context = context;
   return r;
 }
@@ -239,12 +238,10 @@ void halo_promise_end(halo_runtime *rt, halo_task *t, bool failed, int n) {
   if (p->class == &halo_task_class) ((task_object *)p)->task = NULL;
   if (failed && t->cancelled && halo_error_is(S, -1, "ECANCELED"))
     p->handled = p->canceled = true;
-  if (!lua_checkstack(S, n + 20)) abort();
-  int first = lua_gettop(S) - n + 1;
   if (!failed && n <= 1 && p->first == NULL && !t->resolves) {
     halo_anchor_push(S, rt, t->slot);
     if (n == 1)
-      lua_pushvalue(S, first);
+      lua_pushvalue(S, -2);
     else
       lua_pushnil(S);
     lua_setiuservalue(S, -2, UV_VALUE);
@@ -253,9 +250,11 @@ void halo_promise_end(halo_runtime *rt, halo_task *t, bool failed, int n) {
     p->state = FULFILLED;
     return;
   }
+  if (!lua_checkstack(S, n + 20)) abort();
+  int first = lua_gettop(S) - n + 1;
   halo_fixed_push(S, rt, AT_SETTLE);
   halo_anchor_push(S, rt, t->slot);
-  lua_pushinteger(S, failed       ? MODE_REJECT
+  lua_pushinteger(S, failed        ? MODE_REJECT
                      : t->resolves ? MODE_RESOLVE
                                    : MODE_FULFIL);
   for (int i = 0; i < n; i++) lua_pushvalue(S, first + i);
@@ -350,8 +349,8 @@ void halo_reaction_run(halo_runtime *rt, int slot) {
   lua_getiuservalue(S, -1, REACTION_SOURCE);
   halo_promise *source = lua_touserdata(S, -1);
   lua_insert(S, -2); /* source, reaction */
-  lua_getiuservalue(S, -1, source->state == REJECTED ? REACTION_ERROR
-                                                     : REACTION_VALUE);
+  lua_getiuservalue(
+      S, -1, source->state == REJECTED ? REACTION_ERROR : REACTION_VALUE);
   if (r->node.kind == REACT_ADOPT || !lua_isfunction(S, -1)) {
     lua_pop(S, 1);
     protect_with_object(rt, pass_on);
@@ -547,8 +546,7 @@ static int await(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
   p->handled = true;
   lua_settop(L, 1);
-  if (p->state != PENDING && rt->microtasks.size == 0 &&
-      rt->ticks.size == 0) {
+  if (p->state != PENDING && rt->microtasks.size == 0 && rt->ticks.size == 0) {
     rt->in_microtasks = true;
     return answer(L, rt, p);
   }

@@ -110,18 +110,18 @@ halo_runtime *halo_runtime_open(lua_State *L) {
 
 /* --- Anchors -------------------------------------------------------------------- */
 
-int halo_anchor(lua_State *L, halo_runtime *rt) {
-  int slot;
-  if (rt->nfree > 0)
-    slot = rt->free_slots[--rt->nfree];
-  else {
-    slot = ++rt->nslots;
-    if (slot > rt->slots_size) { /* so that a drop never allocates */
-      rt->slots_size = rt->slots_size < 32 ? 64 : rt->slots_size * 2;
-      rt->free_slots = halo_alloc(rt->free_slots,
-                                  (size_t)rt->slots_size * sizeof(int));
-    }
+int halo_slot_take(halo_runtime *rt) {
+  if (rt->nfree > 0) return rt->free_slots[--rt->nfree];
+  if (rt->nslots == rt->slots_size) { /* so that a drop never allocates */
+    rt->slots_size = rt->slots_size < 32 ? 64 : rt->slots_size * 2;
+    rt->free_slots =
+        halo_alloc(rt->free_slots, (size_t)rt->slots_size * sizeof(int));
   }
+  return ++rt->nslots;
+}
+
+int halo_anchor(lua_State *L, halo_runtime *rt) {
+  int slot = halo_slot_take(rt);
   halo_fixed_push(L, rt, AT_ANCHORS);
   lua_insert(L, -2);
   lua_rawseti(L, -2, slot);
@@ -173,8 +173,7 @@ static int base_ended(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int base(lua_State *L) {
-  int status =
-      lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, base_ended);
+  int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, base_ended);
   return base_ended(L, status, 0);
 }
 
@@ -231,12 +230,10 @@ int halo_run_outside(lua_State *L, int nargs, bool all) {
   rt->outside = L;
   lua_xmove(L, rt->scratch, nargs + 1);
   halo_site *site = halo_site_here(L);
-  halo_task *t =
-      halo_callback(rt, nargs, site, rt->context, outside_done, &o);
+  halo_task *t = halo_callback(rt, nargs, site, rt->context, outside_done, &o);
   halo_site_drop(site);
   run_loop(rt);
-  while (!rt->stopped && !o.ended && rt->loop_open &&
-         uv_loop_alive(&rt->loop))
+  while (!rt->stopped && !o.ended && rt->loop_open && uv_loop_alive(&rt->loop))
     run_loop(rt);
   rt->outside = previous;
   if (!o.ended) { /* t is alive: it must forget o */
@@ -246,8 +243,7 @@ int halo_run_outside(lua_State *L, int nargs, bool all) {
     halo_task_cancel(t);
     halo_drain(rt);
     raise_fatal(L, rt);
-    halo_error_push(L, "EDEADLK",
-                    "nothing is left that could end this wait");
+    halo_error_push(L, "EDEADLK", "nothing is left that could end this wait");
     return lua_error(L);
   }
   raise_fatal(L, rt);

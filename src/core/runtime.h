@@ -20,8 +20,7 @@ typedef struct halo_task halo_task;
 #define HALO_VERSION "0.1.0"
 
 /* The runtime, from inside any C function registered by halo_setfuncs. */
-#define halo_rt(L)                                                             \
-  ((halo_runtime *)lua_touserdata(L, lua_upvalueindex(1)))
+#define halo_rt(L) ((halo_runtime *)lua_touserdata(L, lua_upvalueindex(1)))
 
 /* Pushes the runtime's userdata and gives it; makes it in the first call in
  * a state. Opens no loop, no thread, no descriptor.          [-0, +1, m] */

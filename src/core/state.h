@@ -46,10 +46,10 @@ typedef struct halo_reaction halo_reaction;
 struct halo_reaction {
   halo_reaction *next, *prev;
   enum reaction_kind {
-    REACT_AWAIT, /* wakes 'task'; the node is in the task's own record */
-    REACT_NEXT,  /* p:next's: a userdata with the callbacks */
-    REACT_ADOPT, /* settles another promise alike */
-    REACT_CALL,  /* our Lua's own: called at once, not by a job */
+    REACT_AWAIT,   /* wakes 'task'; the node is in the task's own record */
+    REACT_NEXT,    /* p:next's: a userdata with the callbacks */
+    REACT_ADOPT,   /* settles another promise alike */
+    REACT_CALL,    /* our Lua's own: called at once, not by a job */
     REACT_THENABLE /* not in a list: a __then that is to be called */
   } kind;
   int index; /* of the userdata in the promise's table; 0: it is the value */
@@ -63,9 +63,9 @@ struct halo_promise {
   bool packed : 1;   /* the value is a table of 'n' values */
   bool queued : 1;   /* in the list of rejections to be looked at */
   bool canceled : 1; /* a Task that ended by its own cancellation */
-  uint16_t pair; /* which pair of resolving functions is still in force */
-  int n;         /* values of a fulfilled one */
-  int nreactions; /* userdata among the reactions, ever */
+  uint16_t pair;     /* which pair of resolving functions is still in force */
+  int n;             /* values of a fulfilled one */
+  int nreactions;    /* userdata among the reactions, ever */
   halo_reaction *first, *last;
 };
 
@@ -85,8 +85,12 @@ typedef struct reaction_object {
   halo_reaction node;
   halo_context *context; /* of class reaction_context_class, else NULL */
 } reaction_object;
-enum { REACTION_VALUE = 1, REACTION_ERROR = 2, REACTION_DERIVED = 3,
-       REACTION_SOURCE = 4 };
+enum {
+  REACTION_VALUE = 1,
+  REACTION_ERROR = 2,
+  REACTION_DERIVED = 3,
+  REACTION_SOURCE = 4
+};
 
 /* --- Frames: what bounds a part of a task ----------------------------------- */
 
@@ -110,12 +114,18 @@ struct halo_frame {
 
 /* --- Tasks ------------------------------------------------------------------- */
 
-enum task_state { TASK_NEW, TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_ENDED };
+enum task_state {
+  TASK_NEW,
+  TASK_READY,
+  TASK_RUNNING,
+  TASK_WAITING,
+  TASK_ENDED
+};
 
 struct halo_task {
   halo_task *next, *prev; /* all live tasks; next: free list */
   halo_runtime *rt;
-  lua_State *co;          /* its coroutine, once it has begun */
+  lua_State *co; /* its coroutine, once it has begun */
   int co_slot;
   lua_State *at; /* the innermost coroutine, which waits */
   int nvalues;   /* on top of 'at': what the wait gives */
@@ -134,8 +144,8 @@ struct halo_task {
   uint8_t origin; /* enum task_origin */
   bool packed;    /* slot holds a table of function and arguments */
   bool cancelled;
-  bool failing;   /* the value to come is to be raised */
-  bool resolves;  /* its end resolves (adopts), not just fulfils */
+  bool failing;      /* the value to come is to be raised */
+  bool resolves;     /* its end resolves (adopts), not just fulfils */
   bool from_promise; /* what it waited for has settled: own.source */
   char *name;
   int reason_slot;
@@ -226,15 +236,16 @@ enum { POOL_SIZE = 256 };
 
 struct halo_runtime {
   const halo_class *class;
-  lua_State *store;   /* keeps values in fixed places; runs nothing */
-  lua_State *scratch; /* where callbacks prepare values, and f of protect runs */
+  lua_State *store; /* keeps values in fixed places; runs nothing */
+  lua_State
+      *scratch; /* where callbacks prepare values, and f of protect runs */
   uv_loop_t loop;
   bool loop_open, closing, draining;
   bool in_microtasks; /* the running body has gone on as a microtask */
   bool stopped;       /* the loop is to end: an uncaught error, an exit */
   bool exiting;       /* os.exit was called in a task */
   bool exit_close;
-  bool commanded; /* the command's: errors end the process */
+  bool commanded;   /* the command's: errors end the process */
   int running_loop; /* depth of uv_run: 0 or 1 */
   int exit_code;
   int fatal_slot; /* an error that the runner of the loop is to raise */
@@ -262,7 +273,7 @@ struct halo_runtime {
   size_t nrejections;
   halo_site *sites[SITE_BUCKETS];
   halo_site *last_site, *last_parent; /* the last that was asked for … */
-  const char *last_source;            /* … and its chunk's name, compared only */
+  const char *last_source; /* … and its chunk's name, compared only */
   halo_resource resources; /* list head */
   halo_wheel wheel;
   halo_immediates immediates;
@@ -288,6 +299,7 @@ bool halo_pack(lua_State *L, int first, int n);
 int halo_unpack(lua_State *S, halo_runtime *rt, int slot, bool packed);
 
 /* runtime.c */
+int halo_slot_take(halo_runtime *rt); /* a slot for the table of anchors */
 int halo_open_core(lua_State *L);
 /* Pushes the hook of that name if there is one; nothing if not. */
 bool halo_hook_push(lua_State *S, halo_runtime *rt, const char *name);

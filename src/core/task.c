@@ -79,12 +79,21 @@ int halo_unpack(lua_State *S, halo_runtime *rt, int slot, bool packed) {
   return n;
 }
 
+enum { BASE_STACK = 30 }; /* what every coroutine of ours has room for */
+
 /* --- Coroutines ----------------------------------------------------------------------- */
 
+/* A new coroutine, with the base and the message handler of all tasks at the
+ * bottom of its stack, where they stay.                          [-0, +0, m] */
 static int new_coroutine(lua_State *S) {
-  lua_State **co = lua_touserdata(S, 1);
-  *co = lua_newthread(S);
-  return 1;
+  halo_task *t = lua_touserdata(S, 1);
+  lua_State *co = lua_newthread(S);
+  luaL_checkstack(co, BASE_STACK, NULL);
+  halo_fixed_push(co, t->rt, AT_BASE);
+  halo_fixed_push(co, t->rt, AT_HANDLER);
+  t->co_slot = halo_anchor(S, t->rt);
+  t->co = co;
+  return 0;
 }
 
 static void take_coroutine(halo_runtime *rt, halo_task *t) {
@@ -94,16 +103,12 @@ static void take_coroutine(halo_runtime *rt, halo_task *t) {
     t->co_slot = p.slot;
     return;
   }
-  lua_State *co = NULL;
-  int n = halo_protect(rt, new_coroutine, &co);
-  if (n != 1) abort(); /* no memory for a coroutine */
-  t->co_slot = halo_anchor(rt->scratch, rt);
-  t->co = co;
+  if (halo_protect(rt, new_coroutine, t) != 0) abort(); /* no memory */
 }
 
 static void give_coroutine(halo_runtime *rt, halo_task *t, bool clean) {
   if (clean && rt->npooled < POOL_SIZE && lua_gethook(t->co) == NULL) {
-    lua_settop(t->co, 0);
+    lua_settop(t->co, 2);
     rt->pool[rt->npooled++] = (pooled){t->co, t->co_slot};
   } else
     halo_anchor_drop(rt, t->co_slot);
@@ -159,11 +164,12 @@ static void switch_to(halo_runtime *rt, halo_task *t, int n) {
     n = 0;
   }
   bool clean = status == LUA_OK;
-  if (!clean) { /* out of memory or worse: the base itself failed */
+  nresults -= 2; /* the base and the handler stay at the bottom */
+  if (!clean) {  /* out of memory or worse: the base itself failed */
     t->failing = true;
     nresults = 1;
   }
-  if (!lua_checkstack(S, nresults + 20)) {
+  if (nresults > 10 && !lua_checkstack(S, nresults + 20)) {
     lua_settop(co, 0);
     lua_pushliteral(co, "too many results");
     t->failing = true;
@@ -179,9 +185,9 @@ static void switch_to(halo_runtime *rt, halo_task *t, int n) {
 void halo_task_begin(halo_runtime *rt, halo_task *t, int n) {
   lua_State *S = rt->scratch;
   take_coroutine(rt, t);
-  if (!lua_checkstack(t->co, n + 10)) abort();
-  halo_fixed_push(t->co, rt, AT_BASE);
-  halo_fixed_push(t->co, rt, AT_HANDLER);
+  if (n > BASE_STACK / 2 && !lua_checkstack(t->co, n + BASE_STACK)) abort();
+  lua_pushvalue(t->co, 1);
+  lua_pushvalue(t->co, 2);
   lua_xmove(S, t->co, n + 1);
   switch_to(rt, t, n + 2);
 }
@@ -231,19 +237,16 @@ void halo_task_spawned(halo_runtime *rt, task_object *o, int slot) {
     return;
   }
   int n = o->nargs;
-  if (!lua_checkstack(S, n + 10)) abort();
-  halo_anchor_push(S, rt, slot);
-  int self = lua_gettop(S);
-  lua_getiuservalue(S, self, UV_VALUE);
+  if (n > 10 && !lua_checkstack(S, n + 10)) abort();
+  halo_anchor_push(S, rt, slot); /* its function stays in it to the end */
+  lua_getiuservalue(S, -1, UV_VALUE);
   for (int i = 0; i < n; i++) {
-    lua_getiuservalue(S, self, UV_ARGS + i);
+    lua_getiuservalue(S, -2 - i, UV_ARGS + i);
     lua_pushnil(S);
-    lua_setiuservalue(S, self, UV_ARGS + i);
+    lua_setiuservalue(S, -4 - i, UV_ARGS + i);
   }
-  lua_pushnil(S);
-  lua_setiuservalue(S, self, UV_VALUE);
   halo_task_begin(rt, t, n);
-  lua_settop(S, self - 1);
+  lua_pop(S, 1);
 }
 
 /* The values of the promise that it waited for go on the waiting stack; the
@@ -302,21 +305,29 @@ static void check_callable(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-/* Makes a Task of the function at 1 and the arguments above. */
-static int spawn_task(lua_State *L) {
+enum { MOST_ARGS = 1000 }; /* more than that is a table */
+
+/* halo.spawn(fn, ...) -> Task
+ * Upvalues: 2 the metatable of Tasks, 3 the table of anchors. */
+static int spawn(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
   check_callable(L, 1);
   int nargs = lua_gettop(L) - 1;
-  task_object *o =
-      halo_object_new(L, &halo_task_class, sizeof *o, 2 + nargs);
+  luaL_argcheck(L, nargs <= MOST_ARGS, MOST_ARGS + 1, "too many arguments");
+  task_object *o = lua_newuserdatauv(L, sizeof *o, 2 + nargs);
+  memset(o, 0, sizeof *o);
+  o->promise.class = &halo_task_class;
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_setmetatable(L, -2);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, UV_VALUE);
   for (int i = 0; i < nargs; i++) {
     lua_pushvalue(L, 2 + i);
     lua_setiuservalue(L, -2, UV_ARGS + i);
   }
+  int slot = halo_slot_take(rt);
   lua_pushvalue(L, -1);
-  int slot = halo_anchor(L, rt);
+  lua_rawseti(L, lua_upvalueindex(3), slot);
   o->nargs = nargs;
   o->site = halo_site_here(L);
   o->context = halo_context_here(rt);
@@ -324,9 +335,6 @@ static int spawn_task(lua_State *L) {
   halo_enqueue(&rt->microtasks, o, ENTRY_SPAWN, slot);
   return 1;
 }
-
-/* halo.spawn(fn, ...) -> Task */
-static int spawn(lua_State *L) { return spawn_task(L); }
 
 /* Queues a callback: its function is at 1. */
 static int queue_callback(lua_State *L, halo_queue *q) {
@@ -451,27 +459,31 @@ static int task_traceback(lua_State *L) {
 static int task_tostring(lua_State *L) {
   task_object *o = check_task(L);
   const char *states[] = {"pending", "fulfilled", "rejected"};
-  lua_pushfstring(L, "Task %I (%s)", (LUAI_UACINT)o->id, states[o->promise.state]);
+  lua_pushfstring(L, "Task %I (%s)", (LUAI_UACINT)o->id,
+                  states[o->promise.state]);
   return 1;
 }
 
 static const luaL_Reg task_methods[] = {
-    {"cancel", task_cancel}, {"cancelled", task_cancelled},
-    {"id", task_id},         {"name", task_name},
-    {"traceback", task_traceback}, {NULL, NULL}};
+    {"cancel", task_cancel}, {"cancelled", task_cancelled}, {"id", task_id},
+    {"name", task_name},     {"traceback", task_traceback}, {NULL, NULL}};
 static const luaL_Reg task_meta[] = {{"__tostring", task_tostring},
                                      {NULL, NULL}};
 const halo_class halo_task_class = {"halo.Task", &halo_promise_class,
                                     task_methods, task_meta};
 
 int halo_open_task(lua_State *L) {
-  static const luaL_Reg funcs[] = {{"spawn", spawn},
-                                   {"next_tick", next_tick},
+  static const luaL_Reg funcs[] = {{"next_tick", next_tick},
                                    {"queue_microtask", queue_microtask},
                                    {"current", current},
                                    {NULL, NULL}};
   halo_class_register(L, &halo_promise_class);
   halo_class_register(L, &halo_task_class);
   halo_setfuncs(L, funcs);
+  halo_runtime *rt = halo_runtime_open(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &halo_task_class);
+  halo_fixed_push(L, rt, AT_ANCHORS);
+  lua_pushcclosure(L, spawn, 3);
+  lua_setfield(L, -2, "spawn");
   return 0;
 }

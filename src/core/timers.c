@@ -507,11 +507,13 @@ static int timer_refresh(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg timer_methods[] = {
-    {"clear", timer_clear},     {"close", timer_clear},
-    {"ref", timer_ref},         {"unref", timer_unref},
-    {"has_ref", timer_has_ref}, {"refresh", timer_refresh},
-    {NULL, NULL}};
+static const luaL_Reg timer_methods[] = {{"clear", timer_clear},
+                                         {"close", timer_clear},
+                                         {"ref", timer_ref},
+                                         {"unref", timer_unref},
+                                         {"has_ref", timer_has_ref},
+                                         {"refresh", timer_refresh},
+                                         {NULL, NULL}};
 static const luaL_Reg timer_meta[] = {{"__close", timer_clear}, {NULL, NULL}};
 static const halo_class timer_class = {"halo.Timer", NULL, timer_methods,
                                        timer_meta};
@@ -532,8 +534,9 @@ static void list_one(lua_State *L, halo_runtime *rt, user_timer *t) {
   }
   lua_setfield(L, -2, "detail");
   uint64_t now = uv_now(&rt->loop);
-  uint64_t set = t->immediate || t->node.next == NULL ? now
-                 : t->node.due - (t->ms < 1 ? 1 : t->ms);
+  uint64_t set = t->immediate || t->node.next == NULL
+                     ? now
+                     : t->node.due - (t->ms < 1 ? 1 : t->ms);
   double created = (double)set / 1e3 - (double)rt->started_at / 1e9;
   lua_pushnumber(L, created < 0 ? 0 : created);
   lua_setfield(L, -2, "created_at");
@@ -565,8 +568,7 @@ void halo_timers_free(halo_runtime *rt) {
   while (s != NULL) {
     slab *next = s->next;
     for (int i = 0; i < SLAB; i++)
-      if (s->timers[i].serial != 0)
-        halo_context_drop(rt, s->timers[i].context);
+      if (s->timers[i].serial != 0) halo_context_drop(rt, s->timers[i].context);
     free(s);
     s = next;
   }

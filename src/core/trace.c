@@ -62,8 +62,7 @@ halo_site *halo_site_here(lua_State *L) {
     halo_site *parent = rt->current != NULL ? rt->current->site : NULL;
     halo_site *last = rt->last_site; /* mostly the same, in a loop */
     if (ar.source == rt->last_source && ar.currentline == last->line &&
-        parent == rt->last_parent &&
-        strcmp(ar.short_src, last->source) == 0)
+        parent == rt->last_parent && strcmp(ar.short_src, last->source) == 0)
       return halo_site_keep(last);
     if (internal(ar.source)) continue;
     rt->last_source = ar.source;

@@ -7,8 +7,8 @@
 
 /* Functions through which a wait passes: they are not the obstacle. */
 static bool passes(const char *name) {
-  static const char *const names[] = {"_G.pcall",     "_G.xpcall",
-                                      "_G.dofile",    "coroutine.resume",
+  static const char *const names[] = {"_G.pcall",       "_G.xpcall",
+                                      "_G.dofile",      "coroutine.resume",
                                       "coroutine.wrap", NULL};
   for (int i = 0; names[i] != NULL; i++)
     if (strcmp(names[i], name) == 0) return true;
@@ -63,11 +63,9 @@ int halo_cannot_wait(lua_State *L, lua_State *where) {
       return luaL_error(L, "cannot wait inside '%s' (a C function)", ar.name);
     lua_pop(L, 1);
   }
-  if (where == L && halo_rt(L)->current != NULL &&
-      L != halo_rt(L)->running)
-    return luaL_error(
-        L, "cannot wait inside a plain coroutine "
-           "(halo.install{coroutine=true} makes it possible)");
+  if (where == L && halo_rt(L)->current != NULL && L != halo_rt(L)->running)
+    return luaL_error(L, "cannot wait inside a plain coroutine "
+                         "(halo.install{coroutine=true} makes it possible)");
   return luaL_error(L, "cannot wait inside a C function");
 }
 

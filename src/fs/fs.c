@@ -35,9 +35,8 @@ static const char *check_path(lua_State *L) {
   return path;
 }
 
-static int start_job(lua_State *L, const char *path,
-                     void (*work)(halo_job *), lua_CFunction push,
-                     const char *what) {
+static int start_job(lua_State *L, const char *path, void (*work)(halo_job *),
+                     lua_CFunction push, const char *what) {
   size_t size = strlen(path) + 1;
   fs_job *j = calloc(1, sizeof *j + size);
   if (j == NULL) return luaL_error(L, "not enough memory");
