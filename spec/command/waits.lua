@@ -1,0 +1,3 @@
+require("halo").sleep(0.001)
+print "module"
+return true
