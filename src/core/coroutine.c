@@ -215,8 +215,10 @@ static bool in_body(lua_State *L) {
 
 /* coroutine.yield(...) */
 static int co_yield (lua_State *L) {
-  if (in_body(L))
-    return luaL_error(L, "attempt to yield from outside a coroutine");
+  if (in_body(L)) { /* without a position, as lua_yield's own */
+    lua_pushliteral(L, "attempt to yield from outside a coroutine");
+    return lua_error(L);
+  }
   return lua_yield(L, lua_gettop(L));
 }
 

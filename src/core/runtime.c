@@ -92,6 +92,7 @@ halo_runtime *halo_runtime_open(lua_State *L) {
   memset(rt, 0, sizeof *rt);
   rt->class = &runtime_class;
   rt->started_at = uv_hrtime();
+  rt->sites_limit = SITES_SWEPT;
   rt->tasks.next = rt->tasks.prev = &rt->tasks;
   rt->resources.next = rt->resources.prev = &rt->resources;
   lua_pushvalue(L, -1);
@@ -366,6 +367,7 @@ int halo_main(lua_State *L, int nargs) {
   } else if (!m.ended)
     t->done = NULL;
   if (!rt->exiting) call_hook(rt, "exit");
+  if (rt->exiting && !rt->exit_close) exit(rt->exit_code);
   return rt->exit_code;
 }
 

@@ -21,7 +21,7 @@ typedef struct halo_site {
   char source[]; /* as short_src of lua_Debug */
 } halo_site;
 
-enum { SITE_BUCKETS = 64, SITE_DEPTH = 16 };
+enum { SITE_BUCKETS = 64, SITE_DEPTH = 16, SITES_SWEPT = 1024 };
 
 /* --- Contexts: halo.context's values, inherited ---------------------------- */
 
@@ -242,6 +242,7 @@ struct halo_runtime {
   uv_loop_t loop;
   bool loop_open, closing, draining;
   bool in_microtasks; /* the running body has gone on as a microtask */
+  bool trace_known;   /* AT_TRACE is the traceback of AT_RAISED */
   bool stopped;       /* the loop is to end: an uncaught error, an exit */
   bool exiting;       /* os.exit was called in a task */
   bool exit_close;
@@ -272,6 +273,7 @@ struct halo_runtime {
 
   size_t nrejections;
   halo_site *sites[SITE_BUCKETS];
+  size_t nsites, sites_limit; /* how many; when to look for unused ones */
   halo_site *last_site, *last_parent; /* the last that was asked for … */
   const char *last_source; /* … and its chunk's name, compared only */
   halo_resource resources; /* list head */

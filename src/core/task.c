@@ -142,7 +142,8 @@ static void ended(halo_runtime *rt, halo_task *t, bool failed, int n) {
 static void raise_yield(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
-  luaL_error(L, "attempt to yield from outside a coroutine");
+  lua_pushliteral(L, "attempt to yield from outside a coroutine");
+  lua_error(L);
 }
 
 /* Goes on with the task, whose coroutine gets its 'n' top values. */

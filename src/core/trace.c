@@ -29,6 +29,29 @@ static halo_site *recurs(halo_site *parent, const char *source, int line) {
   return NULL;
 }
 
+/* Frees the sites that nothing names any more but the table. */
+static void sweep_sites(halo_runtime *rt) {
+  rt->last_site = NULL;
+  rt->last_source = NULL;
+  for (bool freed = true; freed;) { /* a freed site lets its parent go */
+    freed = false;
+    for (int i = 0; i < SITE_BUCKETS; i++)
+      for (halo_site **at = &rt->sites[i]; *at != NULL;) {
+        halo_site *s = *at;
+        if (s->refs > 1) {
+          at = &s->next;
+          continue;
+        }
+        *at = s->next;
+        halo_site_drop(s->parent);
+        free(s);
+        rt->nsites--;
+        freed = true;
+      }
+  }
+  rt->sites_limit = rt->nsites * 2 + SITES_SWEPT;
+}
+
 static halo_site *intern(halo_runtime *rt, halo_site *parent,
                          const char *source, int line) {
   halo_site *s = recurs(parent, source, line);
@@ -40,6 +63,13 @@ static halo_site *intern(halo_runtime *rt, halo_site *parent,
     if (s->hash == hash && s->line == line && s->parent == parent &&
         strcmp(s->source, source) == 0)
       return halo_site_keep(s);
+  if (rt->nsites >= rt->sites_limit) {
+    halo_site_keep(parent); /* the running task's, or its truncated chain */
+    sweep_sites(rt);
+    halo_site_drop(parent);
+    bucket = &rt->sites[hash % SITE_BUCKETS];
+  }
+  rt->nsites++;
   size_t size = strlen(source) + 1;
   s = halo_alloc(NULL, sizeof *s + size);
   *s = (halo_site){.parent = halo_site_keep(parent),
@@ -88,6 +118,7 @@ void halo_trace_set(lua_State *L, halo_runtime *rt) {
   lua_State *S = rt->store;
   lua_xmove(L, S, 2);
   lua_replace(S, AT_RAISED);
+  rt->trace_known = !lua_isnil(S, -1);
   lua_replace(S, AT_TRACE);
 }
 
@@ -95,7 +126,7 @@ void halo_trace_push(lua_State *L, halo_runtime *rt, int index) {
   lua_State *S = rt->store;
   lua_pushvalue(L, index);
   lua_xmove(L, S, 1);
-  bool known = lua_rawequal(S, -1, AT_RAISED) && !lua_isnil(S, -1);
+  bool known = rt->trace_known && lua_rawequal(S, -1, AT_RAISED);
   lua_pop(S, 1);
   if (!known)
     lua_pushnil(L);
@@ -118,6 +149,17 @@ static void add_sites(lua_State *L, const halo_site *site) {
   lua_concat(L, 2);
 }
 
+/* The last line of the traceback on top is the base of the task: not the
+ * script's. */
+static void drop_base(lua_State *L) {
+  static const char line[] = "\n\t[C]: in ?";
+  size_t size, tail = sizeof line - 1;
+  const char *text = lua_tolstring(L, -1, &size);
+  if (size < tail || strcmp(text + size - tail, line) != 0) return;
+  lua_pushlstring(L, text, size - tail);
+  lua_replace(L, -2);
+}
+
 int halo_handler(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
   halo_task *t = rt->current;
@@ -130,6 +172,7 @@ int halo_handler(lua_State *L) {
   }
   lua_pop(L, 1);
   luaL_traceback(L, L, NULL, 1);
+  drop_base(L);
   if (t != NULL) add_sites(L, t->site);
   lua_pushvalue(L, 1);
   halo_trace_set(L, rt);
@@ -153,10 +196,8 @@ static int raise_again(lua_State *L) {
 static int push_report(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
   const halo_site *site = lua_touserdata(L, 2);
-  if (lua_isnil(L, 1))
-    lua_pushliteral(L, "nil");
-  else if (lua_type(L, 1) == LUA_TSTRING || lua_isnumber(L, 1) ||
-           luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
+  if (lua_type(L, 1) == LUA_TSTRING || lua_isnumber(L, 1) ||
+      luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
     luaL_tolstring(L, 1, NULL);
   else
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
