@@ -28,18 +28,15 @@ pid_t server_pid;
 int server_port;
 static clockid_t server_clock;
 
-void server_stop(void)
-{
+void server_stop(void) {
   if (server_pid > 0) {
     kill(server_pid, SIGKILL);
-    while (waitpid(server_pid, NULL, 0) < 0 && errno == EINTR)
-      continue;
+    while (waitpid(server_pid, NULL, 0) < 0 && errno == EINTR) continue;
   }
   server_pid = 0;
 }
 
-void fail(const char *format, ...)
-{
+void fail(const char *format, ...) {
   va_list arguments;
 
   fputs("bench: ", stderr);
@@ -52,7 +49,8 @@ void fail(const char *format, ...)
     if (waitpid(server_pid, &status, WNOHANG) == server_pid) {
       server_pid = 0;
       if (WIFSIGNALED(status))
-        fprintf(stderr, " (the server was ended by signal %d)", WTERMSIG(status));
+        fprintf(stderr, " (the server was ended by signal %d)",
+                WTERMSIG(status));
       else
         fprintf(stderr, " (the server exited with %d)", WEXITSTATUS(status));
     }
@@ -62,53 +60,38 @@ void fail(const char *format, ...)
   exit(1);
 }
 
-static void expired(int signal_number)
-{
+static void expired(int signal_number) {
   static const char text[] = "bench: took too long, given up\n";
 
   (void)signal_number;
-  if (server_pid > 0)
-    kill(server_pid, SIGKILL);
-  if (write(2, text, sizeof text - 1) < 0)
-    _exit(2);
+  if (server_pid > 0) kill(server_pid, SIGKILL);
+  if (write(2, text, sizeof text - 1) < 0) _exit(2);
   _exit(1);
 }
 
-void deadline(unsigned seconds)
-{
+void deadline(unsigned seconds) {
   prctl(PR_SET_PDEATHSIG, SIGKILL); /* end with bench/run */
-  signal(SIGINT, SIG_DFL); /* a shell's background commands start with these ignored */
+  signal(SIGINT,
+         SIG_DFL); /* a shell's background commands start with these ignored */
   signal(SIGQUIT, SIG_DFL);
   signal(SIGALRM, expired);
   alarm(seconds);
 }
 
-static double clock_seconds(clockid_t clock)
-{
+static double clock_seconds(clockid_t clock) {
   struct timespec t;
 
-  if (clock_gettime(clock, &t) != 0)
-    fail("clock: %s", strerror(errno));
+  if (clock_gettime(clock, &t) != 0) fail("clock: %s", strerror(errno));
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-double now(void)
-{
-  return clock_seconds(CLOCK_MONOTONIC);
-}
+double now(void) { return clock_seconds(CLOCK_MONOTONIC); }
 
-double server_cpu(void)
-{
-  return clock_seconds(server_clock);
-}
+double server_cpu(void) { return clock_seconds(server_clock); }
 
-double own_cpu(void)
-{
-  return clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
-}
+double own_cpu(void) { return clock_seconds(CLOCK_PROCESS_CPUTIME_ID); }
 
-static void pin(int cpu)
-{
+static void pin(int cpu) {
   cpu_set_t set;
 
   CPU_ZERO(&set);
@@ -117,8 +100,7 @@ static void pin(int cpu)
 }
 
 /* The line "listening PORT". */
-static int read_port(int fd)
-{
+static int read_port(int fd) {
   char line[256];
   size_t have = 0;
   double end = now() + 20;
@@ -131,10 +113,8 @@ static int read_port(int fd)
     if (left <= 0 || poll(&p, 1, (int)(left * 1000) + 1) == 0)
       fail("the server did not say \"listening PORT\" within 20 s");
     ssize_t n = read(fd, line + have, sizeof line - 1 - have);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      fail("the server ended before it was listening");
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail("the server ended before it was listening");
     have += (size_t)n;
     line[have] = '\0';
     if (memchr(line, '\n', have) != NULL) {
@@ -147,8 +127,7 @@ static int read_port(int fd)
   }
 }
 
-void server_start(char **argv)
-{
+void server_start(char **argv) {
   struct rlimit files;
   cpu_set_t allowed;
   int fds[2], first = -1, last = -1;
@@ -161,42 +140,35 @@ void server_start(char **argv)
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
     for (int i = 0; i < CPU_SETSIZE; i++)
       if (CPU_ISSET((size_t)i, &allowed)) {
-        if (first < 0)
-          first = i;
+        if (first < 0) first = i;
         last = i;
       }
-  if (pipe2(fds, O_CLOEXEC) != 0)
-    fail("pipe: %s", strerror(errno));
+  if (pipe2(fds, O_CLOEXEC) != 0) fail("pipe: %s", strerror(errno));
   server_pid = fork();
-  if (server_pid < 0)
-    fail("fork: %s", strerror(errno));
+  if (server_pid < 0) fail("fork: %s", strerror(errno));
   if (server_pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-      _exit(1);
+    if (getppid() != parent) _exit(1);
     dup2(fds[1], 1);
-    if (first != last)
-      pin(first);
+    if (first != last) pin(first);
     execvp(argv[0], argv);
     fprintf(stderr, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(127);
   }
   close(fds[1]);
-  if (first != last)
-    pin(last);
+  if (first != last) pin(last);
   if (clock_getcpuclockid(server_pid, &server_clock) != 0)
     fail("no CPU clock of the server");
-  server_port = read_port(fds[0]); /* the pipe stays open: the server may print */
+  server_port =
+      read_port(fds[0]); /* the pipe stays open: the server may print */
 }
 
-int server_connect(unsigned source)
-{
+int server_connect(unsigned source) {
   struct sockaddr_in address = {.sin_family = AF_INET};
   int one = 1;
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-  if (fd < 0)
-    fail("socket: %s", strerror(errno));
+  if (fd < 0) fail("socket: %s", strerror(errno));
   if (source != 0) {
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     address.sin_addr.s_addr = htonl(source);
@@ -214,12 +186,11 @@ int server_connect(unsigned source)
   return fd;
 }
 
-const char *option(const char *argument, const char *name)
-{
+const char *option(const char *argument, const char *name) {
   size_t length = strlen(name);
 
-  if (strncmp(argument, "--", 2) != 0 || strncmp(argument + 2, name, length) != 0
-      || argument[2 + length] != '=')
+  if (strncmp(argument, "--", 2) != 0 ||
+      strncmp(argument + 2, name, length) != 0 || argument[2 + length] != '=')
     return NULL;
   return argument + 3 + length;
 }

@@ -10,7 +10,8 @@ extern pid_t server_pid;
 extern int server_port;
 
 /* Writes "bench: ..." to stderr, kills the server, ends this process with 1. */
-void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void fail(const char *format, ...)
+    __attribute__((noreturn, format(printf, 1, 2)));
 
 /* Ends this process as fail does after so many seconds, whatever happens. */
 void deadline(unsigned seconds);

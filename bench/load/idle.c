@@ -19,20 +19,18 @@
 #include <time.h>
 #include <unistd.h>
 
-static void ask(int fd, const char *path)
-{
+static void ask(int fd, const char *path) {
   char text[4096];
   size_t have = 0;
-  int n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: www.example.com\r\n\r\n", path);
+  int n = snprintf(text, sizeof text,
+                   "GET %s HTTP/1.1\r\nHost: www.example.com\r\n\r\n", path);
 
   if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n)
     fail("send: %s", strerror(errno));
   do {
     ssize_t r = recv(fd, text + have, sizeof text - have, 0);
-    if (r < 0 && errno == EINTR)
-      continue;
-    if (r < 0)
-      fail("recv: %s", strerror(errno));
+    if (r < 0 && errno == EINTR) continue;
+    if (r < 0) fail("recv: %s", strerror(errno));
     if (r == 0 || have + (size_t)r == sizeof text)
       fail("no proper answer to GET %s", path);
     have += (size_t)r;
@@ -42,8 +40,7 @@ static void ask(int fd, const char *path)
 }
 
 /* Bytes of private memory and the server's share of what is shared, swapped out or not. */
-static double memory(void)
-{
+static double memory(void) {
   char path[64], line[256];
   double kib, sum = 0;
   int found = 0;
@@ -51,12 +48,12 @@ static double memory(void)
   snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)server_pid);
   FILE *f = fopen(path, "r");
   while (f != NULL && fgets(line, sizeof line, f) != NULL)
-    if (sscanf(line, "Pss: %lf", &kib) == 1 || sscanf(line, "SwapPss: %lf", &kib) == 1) {
+    if (sscanf(line, "Pss: %lf", &kib) == 1 ||
+        sscanf(line, "SwapPss: %lf", &kib) == 1) {
       sum += kib;
       found = 1;
     }
-  if (f != NULL)
-    fclose(f);
+  if (f != NULL) fclose(f);
   if (!found) { /* no such file: the resident set */
     snprintf(path, sizeof path, "/proc/%d/status", (int)server_pid);
     f = fopen(path, "r");
@@ -65,16 +62,13 @@ static double memory(void)
         sum = kib;
         found = 1;
       }
-    if (f != NULL)
-      fclose(f);
+    if (f != NULL) fclose(f);
   }
-  if (!found)
-    fail("cannot read the server's memory");
+  if (!found) fail("cannot read the server's memory");
   return sum * 1024;
 }
 
-static double settled(int control)
-{
+static double settled(int control) {
   struct timespec pause = {0, 300000000};
 
   ask(control, "/gc");
@@ -84,8 +78,7 @@ static double settled(int control)
   return memory();
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   long count = 10000, base = 1000;
   struct rlimit files;
   int i;
@@ -99,11 +92,10 @@ int main(int argc, char **argv)
     else
       fail("unknown option %s", argv[i]);
   }
-  if (i + 1 >= argc)
-    fail("no command");
-  if (count < 1 || base < 1)
-    fail("--count or --base out of range");
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < (rlim_t)(count + base + 100)) {
+  if (i + 1 >= argc) fail("no command");
+  if (count < 1 || base < 1) fail("--count or --base out of range");
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+      files.rlim_max < (rlim_t)(count + base + 100)) {
     if (files.rlim_max < 1000)
       fail("only %lu files may be open", (unsigned long)files.rlim_max);
     count = (long)files.rlim_max - 100;
@@ -114,13 +106,11 @@ int main(int argc, char **argv)
   deadline(90);
   server_start(argv + i + 1);
   int *fds = calloc((size_t)(base + count), sizeof *fds);
-  if (fds == NULL)
-    fail("out of memory");
+  if (fds == NULL) fail("out of memory");
   int control = server_connect(0);
   double before = 0;
   for (long k = 0; k < base + count; k++) {
-    if (k == base)
-      before = settled(control);
+    if (k == base) before = settled(control);
     fds[k] = server_connect(INADDR_LOOPBACK + 1 + (unsigned)(k / 8000));
     ask(fds[k], "/");
   }
