@@ -31,7 +31,7 @@ static void set_busy(lua_State *L, lua_State *co, bool busy) {
 
 static lua_State *check_coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
-  luaL_argexpected(L, co, 1, "coroutine");
+  luaL_argexpected(L, co, 1, "thread");
   return co;
 }
 
@@ -79,8 +79,9 @@ static int step(lua_State *L, lua_State *co, int n, halo_frame *base) {
   return FAILED;
 }
 
-/* The first step, with the 'n' arguments on top of L. */
-static int start(lua_State *L, lua_State *co, int index, int n,
+/* The first step, with the 'n' arguments on top of L; 'held' more are on the
+ * coroutine's own stack. */
+static int start(lua_State *L, lua_State *co, int index, int n, int held,
                  halo_frame *base) {
   if (!lua_checkstack(co, n)) {
     lua_pushliteral(L, "too many arguments to resume");
@@ -91,7 +92,7 @@ static int start(lua_State *L, lua_State *co, int index, int n,
     return FAILED;
   }
   lua_xmove(L, co, n);
-  return step(L, co, n, base);
+  return step(L, co, n + held, base);
 }
 
 static halo_frame *frames_here(lua_State *L) {
@@ -134,19 +135,24 @@ static int resume_ended(lua_State *L, int n, halo_frame *base) {
 static int co_resume(lua_State *L) {
   lua_State *co = check_coroutine(L);
   halo_frame *base = frames_here(L);
-  int n = start(L, co, 1, lua_gettop(L) - 1, base);
+  int n = start(L, co, 1, lua_gettop(L) - 1, 0, base);
   return resume_ended(L, n, base);
 }
 
 /* --- Wrapping: upvalue 3 is the coroutine ---------------------------------------- */
 
-static int reset(lua_State *co, lua_State *from) {
+/* Its <close> variables run where no wait is possible. */
+static int reset(lua_State *co, lua_State *L) {
+  halo_runtime *rt = halo_rt(L);
+  bool outer = rt->in_close;
+  rt->in_close = true;
 #if LUA_VERSION_RELEASE_NUM >= 50406
-  return lua_closethread(co, from);
+  int status = lua_closethread(co, L);
 #else
-  (void)from;
-  return lua_resetthread(co);
+  int status = lua_resetthread(co);
 #endif
+  rt->in_close = outer;
+  return status;
 }
 
 static int wrap_failed(lua_State *L, lua_State *co) {
@@ -189,8 +195,25 @@ static int wrap_ended(lua_State *L, int n, halo_frame *base) {
 static int call_wrapped(lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(3));
   halo_frame *base = frames_here(L);
-  int n = start(L, co, lua_upvalueindex(3), lua_gettop(L), base);
+  /* At first its function is an argument, which is there already. */
+  bool fresh = lua_status(co) == LUA_OK && lua_gettop(co) == 2;
+  int n = start(L, co, lua_upvalueindex(3), lua_gettop(L), fresh, base);
   return wrap_ended(L, n, base);
+}
+
+/* The body of a wrapped coroutine: the function at 1 in a protected call of
+ * the coroutine's own, so that its <close> variables may wait while an error
+ * unwinds. (With create and resume the stack of one that failed is kept, for
+ * debug.traceback, and so are those variables, until coroutine.close.) */
+static int body_ended(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  return lua_gettop(L);
+}
+
+static int wrap_body(lua_State *L) {
+  int status = lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, body_ended);
+  return body_ended(L, status, 0);
 }
 
 /* coroutine.wrap(fn) */
@@ -199,6 +222,7 @@ static int co_wrap(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, BUSY);
   lua_State *co = lua_newthread(L);
+  lua_pushcfunction(co, wrap_body);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
   lua_pushcclosure(L, call_wrapped, 3);
@@ -274,6 +298,49 @@ static int co_close(lua_State *L) {
   return 2;
 }
 
+/* --- debug.traceback ------------------------------------------------------------
+ * Stock Lua's, but without the frames of ours at the bottom of tasks and of
+ * wrapped coroutines. */
+
+static bool is_ours(lua_State *L1) {
+  lua_Debug ar;
+  int low = 0, high = 1; /* the last level is from low on, below high */
+  if (!lua_getstack(L1, 0, &ar)) return false;
+  while (lua_getstack(L1, high, &ar)) {
+    low = high;
+    high *= 2;
+  }
+  while (high - low > 1) {
+    int middle = low + (high - low) / 2;
+    if (lua_getstack(L1, middle, &ar))
+      low = middle;
+    else
+      high = middle;
+  }
+  lua_getstack(L1, low, &ar);
+  lua_getinfo(L1, "f", &ar);
+  lua_CFunction f = lua_tocfunction(L1, -1);
+  lua_pop(L1, 1);
+  return f == wrap_body || f == halo_task_base;
+}
+
+/* debug.traceback([thread,] [message [, level]]) */
+static int traceback(lua_State *L) {
+  lua_State *L1 = lua_tothread(L, 1);
+  int arg = L1 != NULL ? 1 : 0;
+  if (L1 == NULL) L1 = L;
+  const char *message = lua_tostring(L, arg + 1);
+  if (message == NULL && !lua_isnoneornil(L, arg + 1)) {
+    lua_pushvalue(L, arg + 1); /* no string: as it is */
+    return 1;
+  }
+  int level = (int)luaL_optinteger(L, arg + 2, L == L1 ? 1 : 0);
+  luaL_checkstack(L, 10, NULL);
+  luaL_traceback(L, L1, message, level);
+  if (is_ours(L1)) halo_trace_drop_base(L);
+  return 1;
+}
+
 void halo_install_coroutine(lua_State *L) {
   static const luaL_Reg funcs[] = {{"resume", co_resume},
                                    {"wrap", co_wrap},
@@ -288,6 +355,12 @@ void halo_install_coroutine(lua_State *L) {
   halo_runtime *rt = halo_runtime_open(L);
   halo_fixed_push(L, rt, AT_BUSY);
   luaL_setfuncs(L, funcs, 2);
+  lua_pop(L, 1);
+  lua_getglobal(L, LUA_DBLIBNAME);
+  if (lua_istable(L, -1)) {
+    halo_pushfunction(L, rt, traceback);
+    lua_setfield(L, -2, "traceback");
+  }
   lua_pop(L, 1);
 }
 

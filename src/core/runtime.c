@@ -49,7 +49,6 @@ void halo_pushfunction(lua_State *L, halo_runtime *rt, lua_CFunction f) {
   lua_pushcclosure(L, f, 1);
 }
 
-static int base(lua_State *L);
 static int runtime_gc(lua_State *L);
 
 static const luaL_Reg runtime_meta[] = {{"__gc", runtime_gc}, {NULL, NULL}};
@@ -64,7 +63,7 @@ static void fill_store(lua_State *L, halo_runtime *rt) {
   for (int i = AT_BASE; i < AT_LAST; i++) lua_pushnil(S);
   lua_pushvalue(L, -1); /* the runtime's userdata */
   lua_xmove(L, S, 1);
-  halo_pushfunction(S, rt, base);
+  halo_pushfunction(S, rt, halo_task_base);
   lua_replace(S, AT_BASE);
   halo_pushfunction(S, rt, halo_handler);
   lua_replace(S, AT_HANDLER);
@@ -173,7 +172,7 @@ static int base_ended(lua_State *L, int status, lua_KContext ctx) {
   return lua_gettop(L) - 1;
 }
 
-static int base(lua_State *L) {
+int halo_task_base(lua_State *L) {
   int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, base_ended);
   return base_ended(L, status, 0);
 }
@@ -191,17 +190,17 @@ static void run_loop(halo_runtime *rt) {
 typedef struct outside {
   lua_State *L;
   bool ended, failed, all;
-  int n;
 } outside;
 
 static void outside_done(halo_runtime *rt, void *ud, bool failed, int n) {
   outside *o = ud;
   o->ended = true;
   o->failed = failed;
-  if (lua_checkstack(o->L, n + 10)) {
-    for (int i = -n; i < 0; i++) lua_pushvalue(rt->scratch, -n);
+  if (lua_checkstack(o->L, n + 10))
     lua_xmove(rt->scratch, o->L, n);
-    o->n = n;
+  else {
+    lua_pushliteral(o->L, "stack overflow (too many results)");
+    o->failed = true;
   }
   if (rt->loop_open && !o->all) uv_stop(&rt->loop);
 }

@@ -242,6 +242,7 @@ struct halo_runtime {
   uv_loop_t loop;
   bool loop_open, closing, draining;
   bool in_microtasks; /* the running body has gone on as a microtask */
+  bool in_close;      /* coroutine.close runs <close> variables */
   bool trace_known;   /* AT_TRACE is the traceback of AT_RAISED */
   bool stopped;       /* the loop is to end: an uncaught error, an exit */
   bool exiting;       /* os.exit was called in a task */
@@ -301,6 +302,7 @@ bool halo_pack(lua_State *L, int first, int n);
 int halo_unpack(lua_State *S, halo_runtime *rt, int slot, bool packed);
 
 /* runtime.c */
+int halo_task_base(lua_State *L);     /* the function below every task's */
 int halo_slot_take(halo_runtime *rt); /* a slot for the table of anchors */
 int halo_open_core(lua_State *L);
 /* Pushes the hook of that name if there is one; nothing if not. */
@@ -366,6 +368,8 @@ int halo_handler(lua_State *L); /* the message handler of tasks */
 void halo_trace_set(lua_State *L, halo_runtime *rt);
 /* Pushes the known traceback of the value at 'index', or nil. [-0, +1, -] */
 void halo_trace_push(lua_State *L, halo_runtime *rt, int index);
+/* Takes the last line, that of the base of a task, off the traceback on top. */
+void halo_trace_drop_base(lua_State *L);
 int halo_open_trace(lua_State *L);
 
 /* coroutine.c */

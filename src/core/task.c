@@ -379,8 +379,10 @@ void halo_task_push(lua_State *L, halo_runtime *rt, halo_task *t) {
 /* halo.current() -> Task|nil: the running task, nil outside all tasks */
 static int current(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
-  if (rt->current == NULL) return 0;
-  halo_task_push(L, rt, rt->current);
+  if (rt->current == NULL)
+    lua_pushnil(L);
+  else
+    halo_task_push(L, rt, rt->current);
   return 1;
 }
 
@@ -426,7 +428,10 @@ static int task_id(lua_State *L) {
 static int task_name(lua_State *L) {
   halo_task *t = check_record(L);
   const char *name = luaL_optstring(L, 2, NULL);
-  if (t == NULL) return 0;
+  if (t == NULL) {
+    lua_pushnil(L);
+    return 1;
+  }
   if (name != NULL) {
     free(t->name);
     t->name = strdup(name);

@@ -151,7 +151,7 @@ static void add_sites(lua_State *L, const halo_site *site) {
 
 /* The last line of the traceback on top is the base of the task: not the
  * script's. */
-static void drop_base(lua_State *L) {
+void halo_trace_drop_base(lua_State *L) {
   static const char line[] = "\n\t[C]: in ?";
   size_t size, tail = sizeof line - 1;
   const char *text = lua_tolstring(L, -1, &size);
@@ -172,7 +172,7 @@ int halo_handler(lua_State *L) {
   }
   lua_pop(L, 1);
   luaL_traceback(L, L, NULL, 1);
-  drop_base(L);
+  halo_trace_drop_base(L);
   if (t != NULL) add_sites(L, t->site);
   lua_pushvalue(L, 1);
   halo_trace_set(L, rt);

@@ -15,26 +15,52 @@ static bool passes(const char *name) {
   return false;
 }
 
+/* Leaves "library.name" in the place of the function on top, if the library,
+ * whose name and table are above it, has it.                    [-2, +0, m] */
+static bool name_in(lua_State *L) {
+  int top = lua_gettop(L) - 2;
+  lua_pushnil(L);
+  while (lua_istable(L, top + 2) && lua_next(L, top + 2)) {
+    if (lua_rawequal(L, -1, top) && lua_type(L, -2) == LUA_TSTRING) {
+      lua_pushfstring(L, "%s.%s", lua_tostring(L, top + 1),
+                      lua_tostring(L, -2));
+      lua_replace(L, top);
+      lua_settop(L, top);
+      return true;
+    }
+    lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+  return false;
+}
+
 /* Pushes the name under which the function on top is found in the loaded
- * libraries, in its place; tells whether it is.                  [-1, +1, m] */
+ * libraries, Lua's own first, in its place; tells whether it is.[-1, +1, m] */
 static bool name_function(lua_State *L) {
+  static const char *const own[] = {"_G",    "string",  "table", "coroutine",
+                                    "io",    "os",      "math",  "utf8",
+                                    "debug", "package", NULL};
   int top = lua_gettop(L);
+  for (int i = 0; own[i] != NULL; i++) {
+    lua_pushstring(L, own[i]);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, own[i]);
+    lua_remove(L, -2);
+    if (name_in(L)) return true;
+  }
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushnil(L);
   while (lua_next(L, top + 1)) { /* library, table */
-    if (lua_istable(L, -1)) {
-      lua_pushnil(L);
-      while (lua_next(L, top + 3)) {
-        if (lua_rawequal(L, -1, top) && lua_type(L, -2) == LUA_TSTRING &&
-            lua_type(L, top + 2) == LUA_TSTRING) {
-          lua_pushfstring(L, "%s.%s", lua_tostring(L, top + 2),
-                          lua_tostring(L, -2));
-          lua_replace(L, top);
-          lua_settop(L, top);
-          return true;
-        }
-        lua_pop(L, 1);
+    if (lua_type(L, -2) == LUA_TSTRING) {
+      lua_pushvalue(L, top);
+      lua_pushvalue(L, -3);
+      lua_pushvalue(L, -3);
+      if (name_in(L)) {
+        lua_replace(L, top);
+        lua_settop(L, top);
+        return true;
       }
+      lua_pop(L, 1); /* the function's copy */
     }
     lua_pop(L, 1);
   }
@@ -45,6 +71,8 @@ static bool name_function(lua_State *L) {
 int halo_cannot_wait(lua_State *L, lua_State *where) {
   lua_Debug ar;
   luaL_checkstack(L, 12, NULL);
+  if (halo_rt(L)->in_close)
+    return luaL_error(L, "cannot wait inside coroutine.close");
   for (int level = where == L ? 1 : 0; lua_getstack(where, level, &ar);
        level++) {
     lua_getinfo(where, "Sn", &ar);
