@@ -1,0 +1,26 @@
+-- Awaits of one pending promise go on in the order they began, among its reactions.
+local halo = require("halo")
+local promise = require("halo.promise")
+
+local p, resolve = promise.with_resolvers()
+p:next(function(v)
+  print("reaction 1", v)
+end)
+for i = 1, 3 do
+  halo.spawn(function()
+    print("task begins", i)
+    print("task goes on", i, halo.await(p))
+  end)
+end
+p:next(function(v)
+  print("reaction 2", v)
+end)
+halo.queue_microtask(function()
+  print("resolve")
+  resolve("x")
+  print("resolved")
+end)
+p:next(function(v)
+  print("reaction 3", v)
+end)
+print("script")

@@ -1,0 +1,17 @@
+-- With nothing else to do an await still moves on to the microtask phase.
+local halo = require("halo")
+local promise = require("halo.promise")
+local timers = require("halo.timers")
+
+timers.set_timeout(function()
+  print("timer")
+  halo.await(promise.resolve())
+  halo.next_tick(print, "tick")
+  halo.queue_microtask(print, "microtask")
+  print("end of timer")
+end, 0.001)
+timers.set_timeout(function()
+  print("timer 2")
+  halo.next_tick(print, "tick 2")
+  halo.queue_microtask(print, "microtask 2")
+end, 0.02)

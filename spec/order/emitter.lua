@@ -1,0 +1,17 @@
+-- Listeners are called at once by emit; what they queue waits for its turn.
+local halo = require("halo")
+local events = require("halo.events")
+
+local e = events.new()
+e:on("x", function(v)
+  print("listener 1", v)
+  halo.queue_microtask(print, "microtask of listener 1")
+end)
+e:once("x", function(v)
+  print("listener 2, once", v)
+  halo.next_tick(print, "tick of listener 2")
+end)
+print(e:emit("x", 1))
+print("emitted")
+print(e:emit("x", 2))
+print(e:emit("y"))

@@ -1,0 +1,17 @@
+-- The executor runs at once; what it raises after resolving is ignored.
+local promise = require("halo.promise")
+
+promise.new(function(resolve)
+  print("executor")
+  resolve("first")
+  resolve("second")
+  error("too late")
+end):next(print)
+promise.new(function(_, reject)
+  reject("rejected")
+  print("after reject")
+end):catch(print)
+promise.new(function()
+  error("raised", 0)
+end):catch(print)
+print("script")

@@ -1,0 +1,23 @@
+-- A TCP round trip: each step is the answer to the one before.
+local halo = require("halo")
+local net = require("halo.net")
+
+local server
+server = net.serve({ host = "127.0.0.1", port = 0 }, function(socket)
+  local data = socket:read()
+  print("server got", data)
+  halo.next_tick(print, "tick of server")
+  halo.await(halo.spawn(function()
+    print("microtask of server")
+    socket:write(data:upper())
+    socket:finish()
+  end))
+end)
+local client = net.connect({ host = "127.0.0.1", port = server:address().port })
+client:write("hello")
+local answer = client:read()
+print("client got", answer)
+halo.next_tick(print, "tick of client")
+halo.queue_microtask(print, "microtask of client")
+client:close()
+server:close()

@@ -1,0 +1,25 @@
+-- A cleared timer does not fire, whoever clears it and however late.
+local halo = require("halo")
+local timers = require("halo.timers")
+
+local a = timers.set_timeout(print, 0.01, "a must not fire")
+a:clear()
+a:clear()
+local b = timers.set_timeout(print, 0.01, "b must not fire")
+halo.queue_microtask(timers.clear, b)
+local d
+timers.set_timeout(function()
+  print("c clears d")
+  d:clear()
+end, 0.01)
+d = timers.set_timeout(print, 0.01, "d must not fire")
+local f
+timers.set_timeout(function()
+  print("e")
+  halo.queue_microtask(function()
+    print("microtask of e clears f")
+    timers.clear(f)
+  end)
+end, 0.01)
+f = timers.set_timeout(print, 0.01, "f must not fire")
+timers.set_timeout(print, 0.01, "g")
