@@ -16,7 +16,7 @@ local core = require("halo.core").fs
 ---@field atime number
 ---@field mtime number
 ---@field ctime number
-local Stat = {}
+local Stat = core.Stat
 Stat.__index = Stat
 
 ---@return boolean
@@ -37,13 +37,6 @@ end
 ---@class halo.fs
 local M = {}
 
-local function with_methods(stat, err)
-  if not stat then
-    return nil, err
-  end
-  return setmetatable(stat, Stat)
-end
-
 ---Reads a whole file. Waits.
 ---@param path string
 ---@return string? data
@@ -54,16 +47,12 @@ M.read_file = core.read_file
 ---@param path string
 ---@return halo.Stat?
 ---@return halo.Error? err
-function M.stat(path)
-  return with_methods(core.stat(path))
-end
+M.stat = core.stat
 
 ---As stat, but of a link itself. Waits.
 ---@param path string
 ---@return halo.Stat?
 ---@return halo.Error? err
-function M.lstat(path)
-  return with_methods(core.lstat(path))
-end
+M.lstat = core.lstat
 
 return M

@@ -24,9 +24,7 @@ local halo = {
 ---@param v any
 ---@param code? string
 ---@return boolean
-function halo.is_error(v, code)
-  return core.is_error(v, code)
-end
+halo.is_error = core.is_error
 
 ---Runs the loop until nothing is left to do. With a function: runs it as a
 ---task and gives its results. In a task: waits until nothing else is left.
@@ -85,11 +83,22 @@ halo.shield = core.shield
 ---@return { kind: string, detail: string, created_at: number, age: number }[]
 halo.resources = core.resources
 
+local function callable(fn)
+  if type(fn) == "function" then
+    return true
+  end
+  local meta = getmetatable(fn)
+  return type(meta) == "table" and meta.__call ~= nil
+end
+
 ---Structured concurrency: returns what fn returns once all tasks of the scope
 ---have ended; the first error cancels the others and is raised. Waits.
 ---@param fn fun(scope: halo.Scope): ...
 ---@return any ...
 function halo.scope(fn)
+  if not callable(fn) then
+    error("bad argument #1 to 'scope' (function expected, got " .. type(fn) .. ")", 2)
+  end
   return require("halo.internal.scope")(fn)
 end
 

@@ -44,6 +44,9 @@ M.clear = timers.clear
 ---@param seconds number
 ---@return fun(): integer
 function M.every(seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 2 ^ 31) then
+    error("bad argument #1 to 'every' (time out of range (seconds, 0 to 2^31))", 2)
+  end
   local n, ticks = 0, 0
   local waiter = core.waiter("timer")
   local timer = M.set_interval(function()

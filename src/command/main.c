@@ -257,5 +257,5 @@ int main(int argc, char **argv) {
     c.code = EXIT_FAILURE;
   }
   halo_state_close(&state, L);
-  return c.code;
+  halo_exit(c.code);
 }

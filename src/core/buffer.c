@@ -135,7 +135,8 @@ static void call_string(lua_State *L, const char *name, int nargs, int n) {
   lua_getfield(L, -1, name);
   lua_remove(L, -2);
   lua_insert(L, -nargs - 1);
-  lua_call(L, nargs, n);
+  if (lua_pcall(L, nargs, n, 0) != LUA_OK) /* with our caller's position */
+    luaL_error(L, "%s", lua_tostring(L, -1));
 }
 
 /* buffer:pack(i, format, ...) -> the position after what string.pack made */
@@ -178,9 +179,10 @@ static int buffer_len(lua_State *L) {
 /* b[i] is a byte's value, 1 to #b; else the methods. Upvalue 2: those. */
 static int buffer_index(lua_State *L) {
   buffer *b = check_buffer(L);
-  if (lua_isinteger(L, 2)) {
-    lua_Integer i = lua_tointeger(L, 2);
-    if (i < 1 || (size_t)i > b->size) return 0;
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    int integral;
+    lua_Integer i = lua_tointegerx(L, 2, &integral);
+    if (!integral || i < 1 || (size_t)i > b->size) return 0;
     lua_pushinteger(L, (unsigned char)b->data[i - 1]);
     return 1;
   }

@@ -55,7 +55,7 @@ static int context_get(lua_State *L) {
 static int context_run(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
   const void *key = halo_object_check(L, 1, &context_class);
-  luaL_checkany(L, 3);
+  halo_check_callable(L, 3);
   if (rt->current == NULL) return halo_wait_outside(L);
   if (L != rt->running || !lua_isyieldable(L)) halo_cannot_wait(L, L);
   halo_context *c = halo_alloc(NULL, sizeof *c);
@@ -70,8 +70,7 @@ static int context_run(lua_State *L) {
   lua_replace(L, 1);
   halo_fixed_push(L, rt, AT_HANDLER);
   lua_replace(L, 2);
-  f->saved = rt->current->context;
-  rt->current->context = c;
+  halo_frame_set_context(rt->current, f);
   return halo_frame_call(L, f);
 }
 

@@ -114,6 +114,10 @@ static int resume_ended(lua_State *L, int n, halo_frame *base);
 static int resume_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
+  if (L != halo_rt(L)->running) { /* resumed by stock Lua's resume */
+    lua_settop(L, 2);
+    return lua_yieldk(L, 0, 0, resume_k);
+  }
   halo_frame *base = lua_touserdata(L, 2);
   return resume_ended(L, go_on(L, lua_tothread(L, 1), base), base);
 }
@@ -175,6 +179,10 @@ static int wrap_ended(lua_State *L, int n, halo_frame *base);
 static int wrap_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
+  if (L != halo_rt(L)->running) {
+    lua_settop(L, 1);
+    return lua_yieldk(L, 0, 0, wrap_k);
+  }
   lua_State *co = lua_tothread(L, lua_upvalueindex(3));
   halo_frame *base = lua_touserdata(L, 1);
   return wrap_ended(L, go_on(L, co, base), base);
@@ -289,6 +297,7 @@ static int co_close(lua_State *L) {
   const char *status = status_of(L, co);
   if (*status != 'd' && *status != 's')
     return luaL_error(L, "cannot close a %s coroutine", status);
+  halo_frames_drop(L, co);
   if (reset(co, L) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;

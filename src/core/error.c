@@ -126,30 +126,33 @@ static int error_is(lua_State *L) {
   return 1;
 }
 
-/* Adds the field 'key' to the buffer as given by 'format'. */
-static void add_field(lua_State *L, luaL_Buffer *b, const char *key,
-                      const char *before, const char *after) {
+/* Appends 'before', the field 'key' and 'after' to the text at 2. */
+static void add_field(lua_State *L, const char *before, const char *key,
+                      const char *after) {
+  lua_settop(L, 2);
   lua_getfield(L, 1, key);
-  if (lua_isstring(L, -1)) {
-    luaL_addstring(b, before);
-    luaL_addvalue(b);
-    luaL_addstring(b, after);
-  } else
-    lua_pop(L, 1);
+  if (!lua_isstring(L, -1)) return;
+  lua_pushfstring(L, "%s%s%s%s", lua_tostring(L, 2), before, lua_tostring(L, 3),
+                  after);
+  lua_replace(L, 2);
 }
 
-/* tostring(err): CODE: message, syscall 'path' -> 'dest' */
+/* tostring(err): CODE: message, syscall 'path' -> 'dest' address:port */
 static int error_tostring(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  add_field(L, &b, "code", "", "");
-  add_field(L, &b, "message", ": ", "");
-  add_field(L, &b, "syscall", ", ", "");
-  add_field(L, &b, "path", " '", "'");
-  add_field(L, &b, "dest", " -> '", "'");
-  luaL_pushresult(&b);
+  lua_pushliteral(L, "");
+  add_field(L, "", "code", "");
+  add_field(L, ": ", "message", "");
+  add_field(L, ", ", "syscall", "");
+  add_field(L, " '", "path", "'");
+  add_field(L, " -> '", "dest", "'");
+  lua_getfield(L, 1, "address");
+  const char *address = lua_tostring(L, -1);
+  bool v6 = address != NULL && strchr(address, ':') != NULL;
+  add_field(L, v6 ? " [" : " ", "address", v6 ? "]" : "");
+  if (address != NULL) add_field(L, ":", "port", "");
+  lua_settop(L, 2);
   return 1;
 }
 

@@ -4,12 +4,17 @@
 
 static int frame_gc(lua_State *L) {
   halo_frame *f = lua_touserdata(L, 1);
-  halo_timer_clear(f->rt, &f->timer);
-  if (f->context != NULL && !f->active) {
-    halo_context_drop(f->rt, f->context);
-    f->context = NULL;
-  }
+  halo_frame_end(f);
   return 0;
+}
+
+void halo_frame_end(halo_frame *f) {
+  f->active = false;
+  f->task = NULL;
+  halo_timer_clear(f->rt, &f->timer);
+  halo_context_drop(f->rt, f->context);
+  halo_context_drop(f->rt, f->saved);
+  f->context = f->saved = NULL;
 }
 
 static int frame_cancel(lua_State *L);
@@ -68,6 +73,7 @@ void halo_interrupt(halo_task *t) {
   bool whole;
   halo_runtime *rt = t->rt;
   if (t->state != TASK_WAITING || t->wait == NULL) return;
+  if (t->wait->cancel == NULL) return; /* its answer is there already */
   if (halo_cancelled(t, &whole) == NULL && !whole) return;
   halo_wait *w = t->wait;
   w->task = NULL; /* whatever its cancel does, nobody is woken by it */
@@ -94,6 +100,28 @@ static int frame_cancel(lua_State *L) {
 
 /* --- Coroutines of the user's ------------------------------------------------------ */
 
+/* A context's frame: the task goes on with the context of before. */
+static void restore_context(halo_task *t, halo_frame *f) {
+  halo_context_drop(t->rt, t->context);
+  t->context = f->saved;
+  f->saved = NULL;
+}
+
+void halo_frame_set_context(halo_task *t, halo_frame *f) {
+  f->saved = t->context;
+  t->context = halo_context_keep(f->context);
+}
+
+/* From the outermost of a suspended coroutine's frames to the innermost. */
+static void enter_frames(halo_task *t, halo_frame *f) {
+  if (f->outer == NULL)
+    f->outer = t->frames;
+  else
+    enter_frames(t, f->outer);
+  f->task = t;
+  if (f->kind == FRAME_CONTEXT) halo_frame_set_context(t, f);
+}
+
 void halo_frames_suspend(lua_State *L, halo_task *t, halo_frame *base,
                          lua_State *co) {
   halo_runtime *rt = t->rt;
@@ -107,7 +135,7 @@ void halo_frames_suspend(lua_State *L, halo_task *t, halo_frame *base,
   for (halo_frame *f = t->frames, *outer; f != base; f = outer) {
     outer = f->outer;
     f->task = NULL;
-    if (f->kind == FRAME_CONTEXT) t->context = f->saved;
+    if (f->kind == FRAME_CONTEXT) restore_context(t, f);
     if (outer == base) f->outer = NULL;
   }
   t->frames = base;
@@ -131,25 +159,32 @@ void halo_frames_resume(lua_State *L, halo_task *t, lua_State *co) {
   lua_rawset(L, -3);
   lua_pop(L, 1);
   rt->nbusy--;
-  halo_context *inner = NULL;
-  for (halo_frame *f = top, *outer; f != NULL; f = outer) {
-    outer = f->outer;
-    f->task = t;
-    if (f->kind == FRAME_CONTEXT) {
-      if (inner == NULL) inner = f->context;
-      f->saved = t->context; /* right for the outermost */
-    }
-    if (outer == NULL) f->outer = t->frames;
-  }
-  /* each of the others goes back to the one outside it */
-  halo_frame *inside = NULL;
-  for (halo_frame *f = top; f != t->frames; f = f->outer)
-    if (f->kind == FRAME_CONTEXT) {
-      if (inside != NULL) inside->saved = f->context;
-      inside = f;
-    }
-  if (inner != NULL) t->context = inner;
+  enter_frames(t, top);
   t->frames = top;
+}
+
+void halo_frames_drop(lua_State *L, lua_State *co) {
+  halo_runtime *rt = halo_rt(L);
+  if (rt->nbusy == 0) return;
+  luaL_checkstack(L, 6, NULL);
+  halo_fixed_push(L, rt, AT_BUSY);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  lua_pushvalue(L, -1);
+  lua_rawget(L, -3);
+  halo_frame *f = lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
+  lua_pop(L, 1);
+  if (f != NULL) {
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    rt->nbusy--;
+  } else
+    lua_pop(L, 1);
+  lua_pop(L, 1);
+  for (halo_frame *outer; f != NULL; f = outer) {
+    outer = f->outer;
+    halo_frame_end(f);
+  }
 }
 
 /* --- Calling in a frame ------------------------------------------------------------------
@@ -164,17 +199,11 @@ static int frame_ended(lua_State *L, int status, lua_KContext ctx) {
   halo_frame *f = lua_touserdata(L, 1);
   halo_task *t = f->task;
   bool ok = status == LUA_OK || status == LUA_YIELD;
-  f->active = false;
-  f->task = NULL;
   if (t != NULL) {
     t->frames = f->outer;
-    if (f->kind == FRAME_CONTEXT) t->context = f->saved;
+    if (f->kind == FRAME_CONTEXT) restore_context(t, f);
   }
-  halo_timer_clear(f->rt, &f->timer);
-  if (f->context != NULL) {
-    halo_context_drop(f->rt, f->context);
-    f->context = NULL;
-  }
+  halo_frame_end(f);
   if (f->kind == FRAME_SCOPE) {
     lua_pushboolean(L, ok);
     lua_replace(L, 2);
@@ -215,7 +244,7 @@ static void on_timeout(halo_runtime *rt, halo_calltimer *timer) {
 /* halo.timeout(seconds, fn, ...) -> fn's results | nil, err (ETIMEDOUT)   (waits) */
 static int timeout(lua_State *L) {
   uint64_t ms = halo_check_ms(L, 1);
-  luaL_checkany(L, 2);
+  halo_check_callable(L, 2);
   HALO_WAITS(L);
   halo_frame *f = halo_frame_new(L, FRAME_TIMEOUT);
   lua_replace(L, 1);
@@ -228,7 +257,7 @@ static int timeout(lua_State *L) {
 /* halo.shield(fn, ...) -> fn's results                                    (waits)
  * Waits in fn are not cancelled with the task. */
 static int shield(lua_State *L) {
-  luaL_checkany(L, 1);
+  halo_check_callable(L, 1);
   halo_runtime *rt = halo_rt(L);
   if (rt->current == NULL) return halo_wait_outside(L);
   if (L != rt->running || !lua_isyieldable(L)) halo_cannot_wait(L, L);

@@ -1,6 +1,7 @@
 /* The thread pool: libuv's, behind one helper. */
 #include "core/pool.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,6 +24,15 @@ static void size_pool(void) {
   uv_once(&once, size_pool_once);
 }
 
+/* Jobs that the pool has, of all loops of the process. */
+static atomic_int jobs;
+
+void halo_exit(int code) {
+  if (atomic_load(&jobs) == 0) exit(code);
+  fflush(NULL); /* libuv's destructor would join their threads */
+  _exit(code);
+}
+
 static void run_job(uv_work_t *uv) {
   halo_job *job = uv->data;
   job->work(job);
@@ -31,6 +41,7 @@ static void run_job(uv_work_t *uv) {
 static void on_done(uv_work_t *uv, int status) {
   halo_job *job = uv->data;
   halo_runtime *rt = job->rt;
+  atomic_fetch_sub(&jobs, 1);
   if (status != UV_ECANCELED && job->wait.task != NULL) {
     int n = halo_protect(rt, job->push, job);
     halo_wait_finish(rt, &job->wait, n);
@@ -55,5 +66,6 @@ int halo_job_wait(lua_State *L, halo_job *job, const char *what) {
     job->free(job);
     return halo_fail(L, rc, what, NULL);
   }
+  atomic_fetch_add(&jobs, 1);
   return halo_wait_start(L, &job->wait);
 }

@@ -82,16 +82,16 @@ static void call_reaction(lua_State *L, int source) {
 }
 
 static void react(lua_State *L, halo_runtime *rt, int index, halo_promise *p) {
-  halo_reaction *r = p->first;
+  halo_reaction *r;
   int list = 0;
-  p->first = p->last = NULL;
   luaL_checkstack(L, 10, NULL);
   if (p->nreactions > 0) {
     lua_getiuservalue(L, index, UV_REACTIONS);
     list = lua_gettop(L);
   }
-  while (r != NULL) {
-    halo_reaction *next = r->next;
+  /* Always the first: what is called may cancel tasks that are in the list. */
+  while ((r = p->first) != NULL) {
+    unlink_node(p, r);
     if (r->kind == REACT_AWAIT) {
       halo_task *t = r->task;
       t->wait = NULL;
@@ -108,7 +108,6 @@ static void react(lua_State *L, halo_runtime *rt, int index, halo_promise *p) {
       else
         queue_reaction(L, rt, index);
     }
-    r = next;
   }
   if (list != 0) lua_pop(L, 1);
   lua_pushnil(L);
@@ -119,13 +118,13 @@ static void settle(lua_State *L, int index, int state, int n) {
   halo_runtime *rt = halo_rt(L);
   index = lua_absindex(L, index);
   halo_promise *p = lua_touserdata(L, index);
-  if (p->state != PENDING) {
-    lua_pop(L, n);
+  luaL_checkstack(L, 10, NULL);
+  if (n > 1) lua_createtable(L, n, 0); /* a finalizer may settle it here */
+  if (p->state != PENDING || rt->closing) {
+    lua_pop(L, n > 1 ? n + 1 : n);
     return;
   }
-  luaL_checkstack(L, 10, NULL);
   if (n > 1) {
-    lua_createtable(L, n, 0);
     lua_insert(L, -n - 1);
     for (int i = n; i > 0; i--) lua_rawseti(L, -i - 1, i);
     p->packed = true;
@@ -183,7 +182,7 @@ void halo_promise_resolve(lua_State *L, int index, int n) {
   halo_runtime *rt = halo_rt(L);
   index = lua_absindex(L, index);
   luaL_checkstack(L, 10, NULL);
-  if (n != 1) {
+  if (n != 1 || rt->closing) {
     settle(L, index, FULFILLED, n);
     return;
   }
@@ -250,8 +249,14 @@ void halo_promise_end(halo_runtime *rt, halo_task *t, bool failed, int n) {
     p->state = FULFILLED;
     return;
   }
-  if (!lua_checkstack(S, n + 20)) abort();
+  if (!lua_checkstack(S, n + 20)) {
+    lua_pop(S, n);
+    for (int i = 0; i < n; i++) /* whoever comes after pops as many */
+      lua_pushliteral(S, "stack overflow (too many values)");
+    failed = true;
+  }
   int first = lua_gettop(S) - n + 1;
+  if (failed) n = 1;
   halo_fixed_push(S, rt, AT_SETTLE);
   halo_anchor_push(S, rt, t->slot);
   lua_pushinteger(S, failed        ? MODE_REJECT
@@ -304,9 +309,14 @@ static halo_task *job_task(halo_runtime *rt, reaction_object *r, int origin) {
   t->origin = (uint8_t)origin;
   t->context = halo_context_keep(r->context);
   lua_getiuservalue(S, -1, REACTION_DERIVED);
-  halo_promise *derived = lua_touserdata(S, -1);
+  task_object *derived = lua_touserdata(S, -1);
+  t->id = ++rt->task_ids;
+  if (derived->promise.class == &halo_task_class) {
+    derived->id = t->id;
+    derived->task = t;
+  }
   t->slot = halo_anchor(S, rt);
-  t->promise = derived;
+  t->promise = &derived->promise;
   t->resolves = true;
   return t;
 }
@@ -333,10 +343,13 @@ static int pass_on(lua_State *S) {
 /* Calls f with the object on top of scratch in protected mode. [-0, +0, -] */
 static void protect_with_object(halo_runtime *rt, lua_CFunction f) {
   lua_State *S = rt->scratch;
-  halo_fixed_push(S, rt, AT_RUNTIME);
-  lua_pushcclosure(S, f, 1);
+  halo_pushknown(S, rt, f);
   lua_pushvalue(S, -2);
   if (lua_pcall(S, 1, 0, 0) != LUA_OK) lua_pop(S, 1);
+}
+
+static int too_many_values(lua_State *L) {
+  return luaL_error(L, "stack overflow (too many values)");
 }
 
 void halo_reaction_run(halo_runtime *rt, int slot) {
@@ -360,8 +373,13 @@ void halo_reaction_run(halo_runtime *rt, int slot) {
   lua_insert(S, -2); /* source, function, reaction */
   halo_task *t = job_task(rt, r, ORIGIN_DERIVED);
   lua_pop(S, 1);
-  if (!lua_checkstack(S, source->n + 20)) abort();
-  int n = halo_promise_push_values(S, top + 1);
+  int n = 0;
+  if (lua_checkstack(S, source->n + 20))
+    n = halo_promise_push_values(S, top + 1);
+  else { /* raises what there is no room for */
+    lua_pop(S, 1);
+    lua_pushcfunction(S, too_many_values);
+  }
   halo_task_begin(rt, t, n);
   lua_settop(S, top);
 }
@@ -371,12 +389,12 @@ static void then_done(halo_runtime *rt, void *ud, bool failed, int n) {
   halo_task *t = ud;
   lua_State *S = rt->scratch;
   halo_promise *p;
-  halo_anchor_push(S, rt, t->reason_slot);
+  halo_anchor_push(S, rt, t->then_slot);
   p = lua_touserdata(S, -1);
   lua_pop(S, 1);
-  if (!failed || (int)p->pair != t->nargs) return;
+  if (!failed || (int)p->pair != t->then_pair) return;
   halo_fixed_push(S, rt, AT_SETTLE);
-  halo_anchor_push(S, rt, t->reason_slot);
+  halo_anchor_push(S, rt, t->then_slot);
   lua_pushinteger(S, MODE_REJECT);
   lua_pushvalue(S, -3 - n);
   if (lua_pcall(S, 3, 0, 0) != LUA_OK) lua_pop(S, 1);
@@ -402,14 +420,13 @@ void halo_adopt_run(halo_runtime *rt, int slot) {
     protect_with_object(rt, subscribe_job);
   else {
     halo_task *t = job_task(rt, r, ORIGIN_THENABLE);
-    t->nargs = (int)t->promise->pair;
+    t->then_pair = (int)t->promise->pair;
     t->promise = NULL;
-    t->reason_slot = t->slot; /* the slot is its Task's, if one is asked for */
+    t->then_slot = t->slot; /* the slot is its Task's, if one is asked for */
     t->slot = 0;
     t->done = then_done;
     t->ud = t;
-    halo_fixed_push(S, rt, AT_RUNTIME);
-    lua_pushcclosure(S, push_thenable_call, 1);
+    halo_pushknown(S, rt, push_thenable_call);
     lua_pushvalue(S, -2);
     if (lua_pcall(S, 1, 4, 0) != LUA_OK) abort();
     halo_task_begin(rt, t, 3);
@@ -426,29 +443,40 @@ static void subscribe(lua_State *L, int index) {
   halo_promise *p = lua_touserdata(L, index);
   reaction_object *r = lua_touserdata(L, -1);
   p->handled = true;
+  /* The second brings a table for them all. A finalizer may do anything while
+   * it is made: so it is made before anything is looked at. */
+  if (p->nreactions == 1)
+    lua_createtable(L, 4, 0);
+  else
+    lua_pushnil(L);
+  lua_insert(L, -2); /* table or nil, reaction */
   if (p->state != PENDING) {
     if (r->node.kind == REACT_CALL)
       call_reaction(L, index);
     else
       queue_reaction(L, rt, index);
+    lua_pop(L, 1);
     return;
   }
   if (p->nreactions == 0) { /* the first is the value itself */
     r->node.index = 0;
     lua_setiuservalue(L, index, UV_REACTIONS);
+    lua_pop(L, 1);
   } else {
     lua_getiuservalue(L, index, UV_REACTIONS);
-    if (p->nreactions == 1) { /* it gets a table now */
+    if (lua_isuserdata(L, -1)) {
       reaction_object *first = lua_touserdata(L, -1);
-      lua_createtable(L, 4, 0);
-      lua_insert(L, -2);
-      lua_rawseti(L, -2, 1);
+      if (lua_isnil(L, -3)) { /* it came by such a finalizer */
+        lua_newtable(L);
+        lua_replace(L, -4);
+      }
+      lua_rawseti(L, -3, 1);
       first->node.index = 1;
-      lua_pushvalue(L, -1);
+      lua_pushvalue(L, -2);
       lua_setiuservalue(L, index, UV_REACTIONS);
-    }
+    } else
+      lua_replace(L, -3); /* the table that is there */
     r->node.index = p->nreactions + 1;
-    lua_insert(L, -2);
     lua_rawseti(L, -2, r->node.index);
     lua_pop(L, 1);
   }
@@ -464,13 +492,19 @@ static int subscribe_job(lua_State *L) {
   return 0;
 }
 
+/* What next gives is a Task: while its callback runs that is its task. */
+static void new_derived(lua_State *L) {
+  halo_object_new(L, &halo_task_class, sizeof(task_object), 2);
+}
+
 /* Subscribes the functions at 'on_value' and 'on_error' (0: none) to the
  * promise at 1, and pushes the derived promise. */
 static int subscribe_next(lua_State *L, int on_value, int on_error) {
   halo_runtime *rt = halo_rt(L);
   check_promise(L, 1);
+  halo_check_open(L, rt);
   luaL_checkstack(L, 10, NULL);
-  halo_promise_new(L);
+  new_derived(L);
   reaction_object *r = new_reaction(L, halo_context_here(rt));
   r->node.kind = REACT_NEXT;
   if (on_value != 0 && lua_isfunction(L, on_value)) {
@@ -542,9 +576,9 @@ static int await(lua_State *L) {
     lua_insert(L, 1);
     halo_promise_resolve(L, 1, 1);
   }
+  p->handled = true;
   HALO_WAITS(L);
   halo_runtime *rt = halo_rt(L);
-  p->handled = true;
   lua_settop(L, 1);
   if (p->state != PENDING && rt->microtasks.size == 0 && rt->ticks.size == 0) {
     rt->in_microtasks = true;
@@ -675,7 +709,8 @@ bool halo_rejections_run(halo_runtime *rt) {
   lua_State *S = rt->scratch;
   size_t n = rt->nrejections;
   if (!lua_checkstack(S, 20)) abort();
-  for (size_t i = 1; i <= n && !rt->stopped; i++) {
+  size_t i = 1;
+  for (; i <= n && !rt->stopped; i++) {
     halo_fixed_push(S, rt, AT_REJECTIONS);
     lua_rawgeti(S, -1, (lua_Integer)i);
     halo_promise *p = lua_touserdata(S, -1);
@@ -687,7 +722,15 @@ bool halo_rejections_run(halo_runtime *rt) {
     else
       run_rejection(rt);
   }
-  if (rt->nrejections == n) rt->nrejections = 0;
+  /* What is left (stopped), or has come meanwhile, moves to the front. */
+  halo_fixed_push(S, rt, AT_REJECTIONS);
+  size_t left = rt->nrejections - (i - 1);
+  for (size_t k = 1; k <= left; k++) {
+    lua_rawgeti(S, -1, (lua_Integer)(i - 1 + k));
+    lua_rawseti(S, -2, (lua_Integer)k);
+  }
+  lua_pop(S, 1);
+  rt->nrejections = left;
   return rt->nrejections > 0 || rt->ticks.size > 0 || rt->microtasks.size > 0;
 }
 

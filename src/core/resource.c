@@ -47,6 +47,9 @@ static void append(lua_State *L, halo_runtime *rt, const char *kind,
  * Times in seconds, created_at since the runtime's start. */
 static int resources(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
+  /* A finalizer might close one of them while the list is walked. */
+  bool collecting = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP);
   lua_newtable(L);
   for (halo_resource *r = rt->resources.next; r != &rt->resources;
        r = r->next) {
@@ -64,6 +67,7 @@ static int resources(lua_State *L) {
     append(L, rt, "task", text, t->own.created_at, false);
   }
   halo_timers_list(L, rt);
+  if (collecting) lua_gc(L, LUA_GCRESTART);
   return 1;
 }
 

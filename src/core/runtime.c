@@ -2,6 +2,7 @@
 #include "core/runtime.h"
 
 #include <lualib.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,16 +24,17 @@ void *halo_alloc(void *p, size_t size) {
 
 uv_loop_t *halo_loop(halo_runtime *rt) {
   if (!rt->loop_open) {
-    int rc = uv_loop_init(&rt->loop);
+    rt->loop = halo_alloc(NULL, sizeof *rt->loop);
+    int rc = uv_loop_init(rt->loop);
     if (rc < 0) {
       fprintf(stderr, "halo: cannot open the event loop: %s\n",
               uv_strerror(rc));
       abort();
     }
-    rt->loop.data = rt;
+    rt->loop->data = rt;
     rt->loop_open = true;
   }
-  return &rt->loop;
+  return rt->loop;
 }
 
 lua_State *halo_scratch(halo_runtime *rt) { return rt->scratch; }
@@ -44,9 +46,23 @@ void halo_fixed_push(lua_State *L, halo_runtime *rt, int at) {
   lua_xmove(rt->store, L, 1);
 }
 
+void halo_check_open(lua_State *L, halo_runtime *rt) {
+  if (rt->closing) luaL_error(L, "the runtime is closed");
+}
+
+/* Made once for each function: callbacks push theirs for every event. */
 void halo_pushfunction(lua_State *L, halo_runtime *rt, lua_CFunction f) {
-  halo_fixed_push(L, rt, AT_RUNTIME);
-  lua_pushcclosure(L, f, 1);
+  const void *key;
+  memcpy(&key, &f, sizeof key);
+  halo_fixed_push(L, rt, AT_FUNCTIONS);
+  if (lua_rawgetp(L, -1, key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    halo_fixed_push(L, rt, AT_RUNTIME);
+    lua_pushcclosure(L, f, 1);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, key);
+  }
+  lua_replace(L, -2);
 }
 
 static int runtime_gc(lua_State *L);
@@ -63,16 +79,21 @@ static void fill_store(lua_State *L, halo_runtime *rt) {
   for (int i = AT_BASE; i < AT_LAST; i++) lua_pushnil(S);
   lua_pushvalue(L, -1); /* the runtime's userdata */
   lua_xmove(L, S, 1);
-  halo_pushfunction(S, rt, halo_task_base);
-  lua_replace(S, AT_BASE);
-  halo_pushfunction(S, rt, halo_handler);
-  lua_replace(S, AT_HANDLER);
-  halo_pushfunction(S, rt, halo_settle);
-  lua_replace(S, AT_SETTLE);
+  static const struct {
+    int at;
+    lua_CFunction f;
+  } closures[] = {{AT_BASE, halo_task_base},
+                  {AT_HANDLER, halo_handler},
+                  {AT_SETTLE, halo_settle}};
+  for (int i = 0; i < 3; i++) {
+    lua_pushvalue(S, AT_RUNTIME);
+    lua_pushcclosure(S, closures[i].f, 1);
+    lua_replace(S, closures[i].at);
+  }
   for (int i = AT_REJECTIONS; i <= AT_BUSY; i++) {
     if (i == AT_RAISED || i == AT_TRACE) continue;
     lua_newtable(S);
-    if (i == AT_BUSY) {
+    if (i == AT_BUSY || i == AT_NAMES) {
       lua_createtable(S, 0, 1);
       lua_pushliteral(S, "k");
       lua_setfield(S, -2, "__mode");
@@ -94,6 +115,7 @@ halo_runtime *halo_runtime_open(lua_State *L) {
   rt->sites_limit = SITES_SWEPT;
   rt->tasks.next = rt->tasks.prev = &rt->tasks;
   rt->resources.next = rt->resources.prev = &rt->resources;
+  rt->idlers.next = rt->idlers.prev = &rt->idlers;
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
   rt->store = lua_newthread(L);
@@ -144,12 +166,30 @@ void halo_anchor_drop(halo_runtime *rt, int slot) {
   rt->free_slots[rt->nfree++] = slot;
 }
 
+typedef struct known {
+  halo_runtime *rt;
+  lua_CFunction f;
+} known;
+
+static int make_known(lua_State *S) {
+  known *k = lua_touserdata(S, 1);
+  halo_pushfunction(S, k->rt, k->f);
+  return 1;
+}
+
+void halo_pushknown(lua_State *S, halo_runtime *rt, lua_CFunction f) {
+  known k = {rt, f};
+  lua_pushcfunction(S, make_known); /* allocates nothing */
+  lua_pushlightuserdata(S, &k);
+  if (lua_pcall(S, 1, 1, 0) != LUA_OK) abort();
+}
+
 int halo_protect(halo_runtime *rt, lua_CFunction f, void *ud) {
   if (rt->closing) return 0;
   lua_State *S = rt->scratch;
   int top = lua_gettop(S);
   if (!lua_checkstack(S, 20)) abort();
-  halo_pushfunction(S, rt, f);
+  halo_pushknown(S, rt, f);
   lua_pushlightuserdata(S, ud);
   if (lua_pcall(S, 1, LUA_MULTRET, 0) != LUA_OK) {
     lua_pushnil(S);
@@ -177,14 +217,68 @@ int halo_task_base(lua_State *L) {
   return base_ended(L, status, 0);
 }
 
+/* --- Tasks in halo.run ------------------------------------------------------------------
+ * They wait until nothing else is left; so a time limit around them does not
+ * keep the loop alive meanwhile. */
+
+static void set_limits_ref(halo_task *t, bool ref) {
+  for (halo_frame *f = t->frames; f != NULL; f = f->outer)
+    halo_timer_set_ref(t->rt, &f->timer.node, ref);
+}
+
+static void enter_idlers(halo_runtime *rt, halo_task *t) {
+  halo_timer *node = &t->own.node;
+  node->prev = rt->idlers.prev;
+  node->next = &rt->idlers;
+  node->prev->next = node;
+  rt->idlers.prev = node;
+  set_limits_ref(t, false);
+}
+
+static void leave_idlers(halo_task *t) {
+  halo_timer *node = &t->own.node;
+  node->prev->next = node->next;
+  node->next->prev = node->prev;
+  set_limits_ref(t, true);
+}
+
 /* --- Running the loop from outside ---------------------------------------------------- */
 
+static bool loop_alive(halo_runtime *rt) {
+  return rt->loop_open && uv_loop_alive(rt->loop);
+}
+
+void halo_loop_stop(halo_runtime *rt) {
+  if (rt->running_loop > 0) uv_stop(rt->loop);
+}
+
 static void run_loop(halo_runtime *rt) {
-  halo_drain(rt);
-  if (!rt->loop_open || rt->stopped) return;
   rt->running_loop++;
-  uv_run(&rt->loop, UV_RUN_DEFAULT);
+  uv_run(rt->loop, UV_RUN_DEFAULT);
   rt->running_loop--;
+}
+
+/* Lets one task that waits in halo.run go on, since nothing else is left. */
+static bool wake_idler(halo_runtime *rt) {
+  halo_timer *node = rt->idlers.next;
+  if (node == &rt->idlers) return false;
+  halo_task *t = (halo_task *)((char *)node - offsetof(halo_task, own.node));
+  leave_idlers(t);
+  halo_wait_finish(rt, &t->own.wait, 0);
+  return true;
+}
+
+/* Runs whatever there is to do until nothing is left, or the loop is stopped,
+ * or *ended turns true (NULL: never). */
+static void run_all(halo_runtime *rt, const bool *ended) {
+  for (;;) {
+    halo_drain(rt);
+    if (rt->stopped || (ended != NULL && *ended)) return;
+    if (loop_alive(rt))
+      run_loop(rt);
+    else if (!wake_idler(rt))
+      return;
+  }
 }
 
 typedef struct outside {
@@ -202,7 +296,7 @@ static void outside_done(halo_runtime *rt, void *ud, bool failed, int n) {
     lua_pushliteral(o->L, "stack overflow (too many results)");
     o->failed = true;
   }
-  if (rt->loop_open && !o->all) uv_stop(&rt->loop);
+  if (!o->all) halo_loop_stop(rt);
 }
 
 /* Raises what ended the loop, if anything did. */
@@ -221,20 +315,20 @@ int halo_run_outside(lua_State *L, int nargs, bool all) {
   halo_runtime *rt = halo_runtime_open(L);
   lua_pop(L, 1);
   if (rt->closing) return luaL_error(L, "the runtime is closed");
-  if (rt->running_loop > 0 || rt->draining) return halo_cannot_wait(L, L);
+  if (rt->running_loop > 0 || rt->draining || halo_in_finalizer(L))
+    return halo_cannot_wait(L, L);
   raise_fatal(L, rt);
   outside o = {.L = L, .all = all};
   int top = lua_gettop(L) - nargs - 1;
-  luaL_checkstack(rt->scratch, nargs + 20, "too many arguments");
+  if (!lua_checkstack(rt->scratch, nargs + 20))
+    return luaL_error(L, "too many arguments");
   lua_State *previous = rt->outside;
   rt->outside = L;
   lua_xmove(L, rt->scratch, nargs + 1);
   halo_site *site = halo_site_here(L);
   halo_task *t = halo_callback(rt, nargs, site, rt->context, outside_done, &o);
   halo_site_drop(site);
-  run_loop(rt);
-  while (!rt->stopped && !o.ended && rt->loop_open && uv_loop_alive(&rt->loop))
-    run_loop(rt);
+  run_all(rt, all ? NULL : &o.ended);
   rt->outside = previous;
   if (!o.ended) { /* t is alive: it must forget o */
     t->done = NULL;
@@ -268,16 +362,17 @@ static int idle_k(lua_State *L, int n, lua_KContext ctx) {
   return lua_gettop(L) - (int)ctx;
 }
 
-static void idle_cancel(halo_wait *w) { (void)w; }
+static void idle_cancel(halo_wait *w) {
+  leave_idlers((halo_task *)((char *)w - offsetof(halo_task, own.wait)));
+}
 
 static int run_ended(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   halo_runtime *rt = halo_rt(L);
-  if (rt->idler != NULL) return lua_gettop(L) - (int)ctx;
   halo_wait_check(L);
   halo_task *t = rt->current;
   t->own.wait = (halo_wait){.cancel = idle_cancel, .what = "halo.run"};
-  rt->idler = t;
+  enter_idlers(rt, t);
   return halo_wait_startk(L, &t->own.wait, ctx, idle_k);
 }
 
@@ -288,7 +383,7 @@ static int nothing(lua_State *L) {
 
 static int run(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
-  if (!lua_isnoneornil(L, 1)) luaL_checkany(L, 1);
+  if (!lua_isnoneornil(L, 1)) halo_check_callable(L, 1);
   if (rt->current == NULL) {
     if (lua_gettop(L) == 0 || lua_isnil(L, 1)) {
       lua_settop(L, 0);
@@ -321,19 +416,6 @@ static void main_done(halo_runtime *rt, void *ud, bool failed, int n) {
   }
 }
 
-/* Lets one waiting halo.run go on, since nothing else is left. */
-static bool wake_idler(halo_runtime *rt) {
-  halo_task *t = rt->idler;
-  rt->idler = NULL;
-  if (t == NULL || t->wait != &t->own.wait) return false;
-  halo_wait_finish(rt, &t->own.wait, 0);
-  return true;
-}
-
-static bool loop_alive(halo_runtime *rt) {
-  return rt->loop_open && uv_loop_alive(&rt->loop);
-}
-
 static bool call_hook(halo_runtime *rt, const char *name);
 
 int halo_main(lua_State *L, int nargs) {
@@ -344,8 +426,7 @@ int halo_main(lua_State *L, int nargs) {
   lua_xmove(L, rt->scratch, nargs + 1);
   halo_task *t = halo_callback(rt, nargs, NULL, NULL, main_done, &m);
   for (;;) {
-    do run_loop(rt);
-    while (!rt->stopped && (loop_alive(rt) || wake_idler(rt)));
+    run_all(rt, NULL);
     if (rt->stopped || !m.ended) break;
     if (!call_hook(rt, "before_exit")) break;
     halo_drain(rt);
@@ -366,7 +447,7 @@ int halo_main(lua_State *L, int nargs) {
   } else if (!m.ended)
     t->done = NULL;
   if (!rt->exiting) call_hook(rt, "exit");
-  if (rt->exiting && !rt->exit_close) exit(rt->exit_code);
+  if (rt->exiting && !rt->exit_close) halo_exit(rt->exit_code);
   return rt->exit_code;
 }
 
@@ -420,8 +501,6 @@ static int exit_code(lua_State *L) {
  * In a task the state cannot be closed under the running code: the loop is
  * stopped, the task never goes on, and the command's main ends the process. */
 
-static void never_cancel(halo_wait *w) { (void)w; }
-
 /* os.exit([code [, close]]) */
 static int exit_process(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
@@ -435,13 +514,13 @@ static int exit_process(lua_State *L) {
   if (t == NULL || !lua_isyieldable(L) || L != rt->running ||
       t->pinned != NULL || !rt->commanded) {
     if (lua_toboolean(L, 2) && t == NULL) lua_close(L);
-    exit(code);
+    halo_exit(code);
   }
   rt->exiting = true;
   rt->exit_close = lua_toboolean(L, 2);
   rt->stopped = true;
-  if (rt->loop_open) uv_stop(&rt->loop);
-  t->own.wait = (halo_wait){.cancel = never_cancel, .what = "os.exit"};
+  halo_loop_stop(rt);
+  t->own.wait = (halo_wait){.what = "os.exit"}; /* nothing ends it */
   return halo_wait_start(L, &t->own.wait);
 }
 
@@ -461,6 +540,19 @@ static void close_stray(uv_handle_t *handle, void *ud) {
   if (!uv_is_closing(handle)) uv_close(handle, NULL);
 }
 
+/* Runs the loop until libuv has let go of all, or of all but jobs on the pool
+ * that do not end within a tenth of a second: those cannot be waited for. */
+static void run_dry(halo_runtime *rt) {
+  enum { TRIES = 10, MS = 10 };
+  for (int i = 0; i < TRIES; i++) {
+    for (int k = 0; k < 10 && uv_run(rt->loop, UV_RUN_NOWAIT) != 0; k++)
+      continue;
+    if (!uv_loop_alive(rt->loop)) return;
+    struct pollfd p = {.fd = uv_backend_fd(rt->loop), .events = POLLIN};
+    poll(&p, 1, MS);
+  }
+}
+
 /* Every wait is stopped, every resource closed, the loop run dry: after that
  * libuv holds nothing of ours. Nothing reaches Lua any more. */
 static void shut_down(halo_runtime *rt) {
@@ -470,7 +562,7 @@ static void shut_down(halo_runtime *rt) {
     t->wait = NULL;
     if (w == NULL || w->task == NULL) continue;
     w->task = NULL;
-    if (w != &t->own.wait) w->cancel(w);
+    if (w != &t->own.wait && w->cancel != NULL) w->cancel(w);
   }
   while (rt->resources.next != &rt->resources) {
     halo_resource *r = rt->resources.next;
@@ -479,16 +571,13 @@ static void shut_down(halo_runtime *rt) {
   }
   halo_timers_close(rt);
   if (!rt->loop_open) return;
-  if (rt->running_loop > 0) { /* os.exit in a task of a stock host: inside */
-    for (int i = 0; i < 100 && uv_loop_alive(&rt->loop); i++)
-      uv_run(&rt->loop, UV_RUN_NOWAIT);
-    return; /* the process ends now */
-  }
-  uv_run(&rt->loop, UV_RUN_DEFAULT);
-  uv_walk(&rt->loop, close_stray, NULL);
-  uv_run(&rt->loop, UV_RUN_DEFAULT);
-  int rc = uv_loop_close(&rt->loop);
-  if (rc != 0) fprintf(stderr, "halo: a handle was left open\n");
+  run_dry(rt);
+  if (rt->running_loop > 0) return; /* os.exit in a task: the process ends */
+  uv_walk(rt->loop, close_stray, NULL);
+  run_dry(rt);
+  if (uv_loop_close(rt->loop) != 0) return; /* a pool thread uses it yet */
+  free(rt->loop);
+  rt->loop = NULL;
   rt->loop_open = false;
 }
 
@@ -507,6 +596,7 @@ static int runtime_gc(lua_State *L) {
   free(rt->ticks.entries);
   free(rt->microtasks.entries);
   free(rt->free_slots);
+  rt->nfree = rt->nslots = rt->slots_size = 0;
   rt->free_slots = NULL;
   rt->ticks.entries = rt->microtasks.entries = NULL;
   return 0;

@@ -73,6 +73,9 @@ int halo_main(lua_State *L, int nargs);
  * wait passes; for any other yield they are the stock ones. [-0, +0, m] */
 void halo_install_coroutine(lua_State *L);
 
+/* exit, which does not wait for pool threads that are blocked for ever. */
+_Noreturn void halo_exit(int code);
+
 /* Replaces os.exit by one that may be called in a task.      [-0, +0, m] */
 void halo_install_exit(lua_State *L);
 

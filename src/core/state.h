@@ -21,7 +21,7 @@ typedef struct halo_site {
   char source[]; /* as short_src of lua_Debug */
 } halo_site;
 
-enum { SITE_BUCKETS = 64, SITE_DEPTH = 16, SITES_SWEPT = 1024 };
+enum { SITE_BUCKETS = 512, SITE_DEPTH = 16, SITES_SWEPT = 1024 };
 
 /* --- Contexts: halo.context's values, inherited ---------------------------- */
 
@@ -72,6 +72,8 @@ struct halo_promise {
 /* A Task: a promise, and what its record needs once it begins. */
 typedef struct task_object {
   halo_promise promise;
+  bool spawned; /* not one of p:next's */
+  bool packed;  /* UV_VALUE is a table of the function and its arguments */
   int nargs;
   uint64_t id;
   halo_task *task; /* its record, from its beginning to its end */
@@ -134,9 +136,9 @@ struct halo_task {
   lua_State *pinned; /* a coroutine that a C function holds: no wait passes */
   halo_site *site;
   halo_context *context;
-  halo_promise *promise; /* its Lua face; NULL: nobody asked */
-  int slot;              /* anchors that face, or the function to call */
-  int nargs;             /* a thenable's: the pair of its functions */
+  halo_promise *promise;    /* its Lua face; NULL: nobody asked */
+  int slot;                 /* anchors that face, or the function to call */
+  int then_slot, then_pair; /* a thenable's: promise, pair of functions */
   halo_task_done *done;
   void *ud;
   uint64_t id;
@@ -145,9 +147,9 @@ struct halo_task {
   bool packed;    /* slot holds a table of function and arguments */
   bool cancelled;
   bool failing;      /* the value to come is to be raised */
+  bool yielded;      /* a plain yield came out of it: to be raised */
   bool resolves;     /* its end resolves (adopts), not just fulfils */
   bool from_promise; /* what it waited for has settled: own.source */
-  char *name;
   int reason_slot;
   struct { /* from here on nothing is cleared when a record is taken */
     halo_wait wait;
@@ -222,6 +224,8 @@ enum {
   AT_HOOKS,       /* table: name -> function */
   AT_RAISED,      /* the error whose traceback is known … */
   AT_TRACE,       /* … and that traceback */
+  AT_FUNCTIONS,   /* table: address of a C function -> its closure */
+  AT_NAMES,       /* weak table: Task -> its name */
   AT_BUSY,        /* weak table: coroutine -> its frames, while it waits */
   AT_RUNTIME,     /* the runtime's userdata */
   AT_LAST = AT_RUNTIME
@@ -238,8 +242,8 @@ struct halo_runtime {
   const halo_class *class;
   lua_State *store; /* keeps values in fixed places; runs nothing */
   lua_State
-      *scratch; /* where callbacks prepare values, and f of protect runs */
-  uv_loop_t loop;
+      *scratch;    /* where callbacks prepare values, and f of protect runs */
+  uv_loop_t *loop; /* malloc'ed: pool threads may outlive us at an exit */
   bool loop_open, closing, draining;
   bool in_microtasks; /* the running body has gone on as a microtask */
   bool in_close;      /* coroutine.close runs <close> variables */
@@ -264,7 +268,7 @@ struct halo_runtime {
   size_t ntasks;
   uint64_t task_ids;
   halo_context *context; /* outside all tasks */
-  halo_task *idler;      /* waits in halo.run inside a task */
+  halo_timer idlers;     /* list head: tasks in halo.run */
 
   pooled pool[POOL_SIZE];
   int npooled;
@@ -302,8 +306,9 @@ bool halo_pack(lua_State *L, int first, int n);
 int halo_unpack(lua_State *S, halo_runtime *rt, int slot, bool packed);
 
 /* runtime.c */
-int halo_task_base(lua_State *L);     /* the function below every task's */
-int halo_slot_take(halo_runtime *rt); /* a slot for the table of anchors */
+void halo_loop_stop(halo_runtime *rt); /* if it runs */
+int halo_task_base(lua_State *L);      /* the function below every task's */
+int halo_slot_take(halo_runtime *rt);  /* a slot for the table of anchors */
 int halo_open_core(lua_State *L);
 /* Pushes the hook of that name if there is one; nothing if not. */
 bool halo_hook_push(lua_State *S, halo_runtime *rt, const char *name);
@@ -315,6 +320,8 @@ int halo_run_outside(lua_State *L, int nargs, bool all);
 int halo_open_wait(lua_State *L);
 /* Raises "cannot wait inside …"; 'where' is whose stack tells it. */
 int halo_cannot_wait(lua_State *L, lua_State *where);
+/* Does the running code run inside a finalizer? */
+bool halo_in_finalizer(lua_State *L);
 /* The continuation of plain waits: gives or raises what the wait brought. */
 int halo_waited(lua_State *L, int status, lua_KContext top);
 
@@ -335,6 +342,12 @@ void halo_frames_resume(lua_State *L, halo_task *t, lua_State *co);
 /* Runs the function at index 3 in the frame at 1 (handler at 2). */
 int halo_frame_call(lua_State *L, halo_frame *f);
 halo_frame *halo_frame_new(lua_State *L, int kind);
+/* Clears its timer and lets its contexts go; twice is no error. */
+void halo_frame_end(halo_frame *f);
+/* The task goes on in the context of the frame. */
+void halo_frame_set_context(halo_task *t, halo_frame *f);
+/* Ends the frames of a suspended coroutine that is to be closed. */
+void halo_frames_drop(lua_State *L, lua_State *co);
 
 /* drain.c */
 void halo_enqueue(halo_queue *q, void *p, int kind, int slot);
@@ -358,6 +371,9 @@ void halo_timer_remove(halo_runtime *rt, halo_timer *t);
 void halo_immediate_add(halo_runtime *rt, halo_timer *t);
 void halo_immediate_remove(halo_runtime *rt, halo_timer *t);
 void halo_timers_list(lua_State *L, halo_runtime *rt);
+
+/* Whether a timer, set or not, keeps the loop alive. */
+void halo_timer_set_ref(halo_runtime *rt, halo_timer *t, bool ref);
 
 enum { HALO_TIMER_SLEEP = HALO_TIMER_USER + 1, HALO_TIMER_YIELD };
 
@@ -392,6 +408,13 @@ void halo_fixed_push(lua_State *L, halo_runtime *rt, int at);
 
 /* Pushes the function 'f' with the runtime as its upvalue 1.     [-0, +1, m] */
 void halo_pushfunction(lua_State *L, halo_runtime *rt, lua_CFunction f);
+
+/* Raises once the runtime is shut down: finalizers may still call us. */
+void halo_check_open(lua_State *L, halo_runtime *rt);
+/* Raises unless the value at 'index' can be called.              [-0, +0, v] */
+void halo_check_callable(lua_State *L, int index);
+/* Pushes the closure of 'f' from outside of any protected call.  [-0, +1, -] */
+void halo_pushknown(lua_State *S, halo_runtime *rt, lua_CFunction f);
 
 /* Gives up: memory for the runtime's own queues ran out. */
 void *halo_alloc(void *p, size_t size);

@@ -30,8 +30,7 @@ static void release(halo_runtime *rt, halo_task *t) {
   halo_anchor_drop(rt, t->reason_slot);
   halo_site_drop(t->site);
   halo_context_drop(rt, t->context);
-  free(t->name);
-  if (rt->idler == t) rt->idler = NULL;
+  halo_anchor_drop(rt, t->then_slot);
   t->state = TASK_ENDED;
   t->next = rt->free_tasks;
   rt->free_tasks = t;
@@ -67,17 +66,32 @@ bool halo_pack(lua_State *L, int first, int n) {
   return true;
 }
 
-int halo_unpack(lua_State *S, halo_runtime *rt, int slot, bool packed) {
-  halo_anchor_push(S, rt, slot);
-  if (!packed) return 0;
+static int too_many(lua_State *L) {
+  return luaL_error(L, "stack overflow (too many arguments)");
+}
+
+/* Leaves the function and its arguments in the place of the table on top;
+ * one that raises, if there is no room. Gives the number of arguments. */
+static int unpack(lua_State *S) {
   lua_rawgeti(S, -1, 0);
   int n = (int)lua_tointeger(S, -1);
   lua_pop(S, 1);
-  if (!lua_checkstack(S, n + 10)) abort();
+  if (!lua_checkstack(S, n + 10)) {
+    lua_pop(S, 1);
+    lua_pushcfunction(S, too_many);
+    return 0;
+  }
   for (int i = 0; i <= n; i++) lua_rawgeti(S, -1 - i, i + 1);
   lua_remove(S, -n - 2);
   return n;
 }
+
+int halo_unpack(lua_State *S, halo_runtime *rt, int slot, bool packed) {
+  halo_anchor_push(S, rt, slot);
+  return packed ? unpack(S) : 0;
+}
+
+enum { MOST_INLINE = 200 }; /* arguments in a Task's own user values */
 
 enum { BASE_STACK = 30 }; /* what every coroutine of ours has room for */
 
@@ -91,6 +105,11 @@ static int new_coroutine(lua_State *S) {
   luaL_checkstack(co, BASE_STACK, NULL);
   halo_fixed_push(co, t->rt, AT_BASE);
   halo_fixed_push(co, t->rt, AT_HANDLER);
+  halo_fixed_push(S, t->rt, AT_BUSY); /* no script may resume or close it */
+  lua_pushvalue(S, -2);
+  lua_pushboolean(S, 1);
+  lua_rawset(S, -3);
+  lua_pop(S, 1);
   t->co_slot = halo_anchor(S, t->rt);
   t->co = co;
   return 0;
@@ -146,6 +165,17 @@ static void raise_yield(lua_State *L, lua_Debug *ar) {
   lua_error(L);
 }
 
+/* Equal strings may be of different errors: only an object is known for the
+ * same once other code has run. */
+static void forget_trace(halo_runtime *rt) {
+  if (!rt->trace_known) return;
+  int type = lua_type(rt->store, AT_RAISED);
+  if (type == LUA_TTABLE || type == LUA_TUSERDATA) return;
+  rt->trace_known = false;
+  lua_pushnil(rt->store);
+  lua_replace(rt->store, AT_TRACE);
+}
+
 /* Goes on with the task, whose coroutine gets its 'n' top values. */
 static void switch_to(halo_runtime *rt, halo_task *t, int n) {
   lua_State *co = t->co, *S = rt->scratch;
@@ -159,9 +189,13 @@ static void switch_to(halo_runtime *rt, halo_task *t, int n) {
     rt->current = NULL;
     rt->running = NULL;
     if (status != LUA_YIELD) break;
-    if (t->state == TASK_WAITING) return;
+    if (t->state == TASK_WAITING) {
+      forget_trace(rt);
+      return;
+    }
     lua_pop(co, nresults);
     lua_sethook(co, raise_yield, LUA_MASKCOUNT, 1);
+    t->yielded = true;
     n = 0;
   }
   bool clean = status == LUA_OK;
@@ -177,16 +211,35 @@ static void switch_to(halo_runtime *rt, halo_task *t, int n) {
     nresults = 1;
   }
   lua_xmove(co, S, nresults);
+  if (t->yielded && lua_gethook(co) == raise_yield) {
+    /* No instruction came after the yield: the task's function was yield. */
+    lua_pop(S, nresults);
+    lua_pushliteral(S, "attempt to yield from outside a coroutine");
+    t->failing = true;
+    nresults = 1;
+  }
   bool failed = t->failing;
   give_coroutine(rt, t, clean);
   ended(rt, t, failed, nresults);
+  forget_trace(rt);
+}
+
+/* Its coroutine was closed by somebody (stock Lua's coroutine.close). */
+static void end_closed(halo_runtime *rt, halo_task *t) {
+  lua_pushliteral(rt->scratch, "the coroutine of a task was closed");
+  give_coroutine(rt, t, false);
+  ended(rt, t, true, 1);
 }
 
 /* Starts the task; its function and 'n' arguments are on top of scratch. */
 void halo_task_begin(halo_runtime *rt, halo_task *t, int n) {
   lua_State *S = rt->scratch;
   take_coroutine(rt, t);
-  if (n > BASE_STACK / 2 && !lua_checkstack(t->co, n + BASE_STACK)) abort();
+  if (n > BASE_STACK / 2 && !lua_checkstack(t->co, n + BASE_STACK)) {
+    lua_pop(S, n + 1);
+    lua_pushcfunction(S, too_many);
+    n = 0;
+  }
   lua_pushvalue(t->co, 1);
   lua_pushvalue(t->co, 2);
   lua_xmove(S, t->co, n + 1);
@@ -246,6 +299,7 @@ void halo_task_spawned(halo_runtime *rt, task_object *o, int slot) {
     lua_pushnil(S);
     lua_setiuservalue(S, -4 - i, UV_ARGS + i);
   }
+  if (o->packed) n = unpack(S);
   halo_task_begin(rt, t, n);
   lua_pop(S, 1);
 }
@@ -256,7 +310,12 @@ static void fetch_values(halo_runtime *rt, halo_task *t) {
   lua_State *at = t->at;
   halo_promise *p = t->own.source;
   t->from_promise = false;
-  if (!lua_checkstack(at, p->n + 10)) abort();
+  if (!lua_checkstack(at, p->n + 10)) {
+    lua_pushliteral(at, "stack overflow (too many values)");
+    t->nvalues = 1;
+    t->failing = true;
+    return;
+  }
   if (p->state == REJECTED) {
     t->failing = true;
     lua_getiuservalue(at, 1, UV_REACTIONS);
@@ -267,6 +326,10 @@ static void fetch_values(halo_runtime *rt, halo_task *t) {
 }
 
 void halo_task_resume(halo_runtime *rt, halo_task *t) {
+  if (lua_status(t->at) != LUA_YIELD || lua_status(t->co) != LUA_YIELD) {
+    end_closed(rt, t);
+    return;
+  }
   if (t->from_promise) fetch_values(rt, t);
   /* Inner coroutines get their values by the chain of resumes. */
   switch_to(rt, t, t->at == t->co ? t->nvalues : 0);
@@ -298,23 +361,27 @@ void halo_task_cancel(halo_task *t) {
   halo_interrupt(t);
 }
 
-/* Raises unless the value at 'index' can be called. */
-static void check_callable(lua_State *L, int index) {
+void halo_check_callable(lua_State *L, int index) {
   if (lua_isfunction(L, index)) return;
   if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
     luaL_typeerror(L, index, "function");
   lua_pop(L, 1);
 }
 
-enum { MOST_ARGS = 1000 }; /* more than that is a table */
-
 /* halo.spawn(fn, ...) -> Task
  * Upvalues: 2 the metatable of Tasks, 3 the table of anchors. */
 static int spawn(lua_State *L) {
   halo_runtime *rt = halo_rt(L);
-  check_callable(L, 1);
+  halo_check_callable(L, 1);
+  halo_check_open(L, rt);
   int nargs = lua_gettop(L) - 1;
-  luaL_argcheck(L, nargs <= MOST_ARGS, MOST_ARGS + 1, "too many arguments");
+  bool packed = nargs > MOST_INLINE;
+  if (packed) {
+    halo_pack(L, 1, nargs);
+    lua_replace(L, 1);
+    lua_settop(L, 1);
+    nargs = 0;
+  }
   task_object *o = lua_newuserdatauv(L, sizeof *o, 2 + nargs);
   memset(o, 0, sizeof *o);
   o->promise.class = &halo_task_class;
@@ -329,6 +396,8 @@ static int spawn(lua_State *L) {
   int slot = halo_slot_take(rt);
   lua_pushvalue(L, -1);
   lua_rawseti(L, lua_upvalueindex(3), slot);
+  o->spawned = true;
+  o->packed = packed;
   o->nargs = nargs;
   o->site = halo_site_here(L);
   o->context = halo_context_here(rt);
@@ -340,7 +409,8 @@ static int spawn(lua_State *L) {
 /* Queues a callback: its function is at 1. */
 static int queue_callback(lua_State *L, halo_queue *q) {
   halo_runtime *rt = halo_rt(L);
-  check_callable(L, 1);
+  halo_check_callable(L, 1);
+  halo_check_open(L, rt);
   bool packed = halo_pack(L, 1, lua_gettop(L) - 1);
   int slot = halo_anchor(L, rt);
   halo_task *t = halo_task_take(rt);
@@ -393,7 +463,8 @@ static task_object *check_task(lua_State *L) {
 /* The record of the Task, also of one that has not begun; NULL: it ended. */
 static halo_task *check_record(lua_State *L) {
   task_object *o = check_task(L);
-  if (o->task == NULL && o->promise.state == PENDING)
+  if (o->task == NULL && o->spawned && o->promise.state == PENDING &&
+      !halo_rt(L)->closing)
     make_record(halo_rt(L), o, 0);
   return o->task;
 }
@@ -426,17 +497,17 @@ static int task_id(lua_State *L) {
 
 /* task:name([s]) -> string|nil: its name, after setting it if given */
 static int task_name(lua_State *L) {
-  halo_task *t = check_record(L);
-  const char *name = luaL_optstring(L, 2, NULL);
-  if (t == NULL) {
-    lua_pushnil(L);
-    return 1;
+  check_task(L);
+  luaL_optstring(L, 2, NULL);
+  lua_settop(L, 2);
+  halo_fixed_push(L, halo_rt(L), AT_NAMES);
+  if (!lua_isnil(L, 2)) {
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    lua_rawset(L, 3);
   }
-  if (name != NULL) {
-    free(t->name);
-    t->name = strdup(name);
-  }
-  lua_pushstring(L, t->name);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, 3);
   return 1;
 }
 

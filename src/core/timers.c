@@ -99,8 +99,9 @@ static void arm(halo_runtime *rt) {
     uv_timer_stop(&w->uv);
     return;
   }
-  uint64_t now = uv_now(&rt->loop);
-  uv_timer_start(&w->uv, on_timer, next > now ? next - now : 0, 0);
+  /* Never 0: libuv would call it again at once, before it polls. */
+  uint64_t now = uv_now(rt->loop);
+  uv_timer_start(&w->uv, on_timer, next > now ? next - now : 1, 0);
 }
 
 static void count_ref(halo_runtime *rt, int change) {
@@ -111,16 +112,22 @@ static void count_ref(halo_runtime *rt, int change) {
   if (before > 0 && w->refs == 0) uv_unref((uv_handle_t *)&w->uv);
 }
 
+void halo_timer_set_ref(halo_runtime *rt, halo_timer *t, bool ref) {
+  if (t->unref == !ref) return;
+  t->unref = !ref;
+  if (t->next != NULL) count_ref(rt, ref ? 1 : -1);
+}
+
 uint64_t halo_now(halo_runtime *rt) { return uv_now(halo_loop(rt)); }
 
 void halo_timer_insert(halo_runtime *rt, halo_timer *t, uint64_t ms) {
   halo_wheel *w = &rt->wheel;
   if (rt->closing) return;
   if (!w->open) wheel_open(rt);
-  uv_update_time(&rt->loop);
-  t->due = (uv_now(&rt->loop) + (ms < 1 ? 1 : ms)) & 0xffffffffffff;
+  uv_update_time(rt->loop);
+  t->due = (uv_now(rt->loop) + (ms < 1 ? 1 : ms)) & 0xffffffffffff;
   if (w->count == 0 && w->armed == UINT64_MAX)
-    w->now = uv_now(&rt->loop); /* nothing in it: it may jump */
+    w->now = uv_now(rt->loop); /* nothing in it: it may jump */
   wheel_add(w, t);
   w->count++;
   if (!t->unref) count_ref(rt, 1);
@@ -175,7 +182,7 @@ static void fire(halo_runtime *rt, halo_timer *t) {
 static void on_timer(uv_timer_t *uv) {
   halo_runtime *rt = uv->data;
   halo_wheel *w = &rt->wheel;
-  uint64_t until = uv_now(&rt->loop);
+  uint64_t until = uv_now(rt->loop);
   w->armed = UINT64_MAX;
   for (;;) {
     int level = 0, slot = 0;
@@ -360,6 +367,7 @@ uint64_t halo_check_ms(lua_State *L, int index) {
 static int new_timer(lua_State *L, int nargs, uint64_t ms, bool repeats,
                      bool immediate) {
   halo_runtime *rt = halo_rt(L);
+  halo_check_open(L, rt);
   timer_object *o = halo_object_new(L, &timer_class, sizeof *o, 1);
   lua_insert(L, 1);
   bool packed = halo_pack(L, 2, nargs);
@@ -533,7 +541,7 @@ static void list_one(lua_State *L, halo_runtime *rt, user_timer *t) {
     lua_concat(L, 2);
   }
   lua_setfield(L, -2, "detail");
-  uint64_t now = uv_now(&rt->loop);
+  uint64_t now = uv_now(rt->loop);
   uint64_t set = t->immediate || t->node.next == NULL
                      ? now
                      : t->node.due - (t->ms < 1 ? 1 : t->ms);
@@ -552,7 +560,8 @@ static void list_one(lua_State *L, halo_runtime *rt, user_timer *t) {
 void halo_timers_list(lua_State *L, halo_runtime *rt) {
   for (slab *s = rt->timer_slabs; s != NULL; s = s->next)
     for (int i = 0; i < SLAB; i++)
-      if (s->timers[i].serial != 0) list_one(L, rt, &s->timers[i]);
+      if (s->timers[i].serial != 0 && !s->timers[i].cleared)
+        list_one(L, rt, &s->timers[i]);
 }
 
 void halo_timers_close(halo_runtime *rt) {

@@ -217,8 +217,7 @@ static int push_report(lua_State *L) {
 static void make_report(halo_runtime *rt, lua_State *L, halo_site *site) {
   lua_State *S = rt->scratch;
   if (L != S) lua_xmove(L, S, 1);
-  halo_fixed_push(S, rt, AT_RUNTIME);
-  lua_pushcclosure(S, push_report, 1);
+  halo_pushknown(S, rt, push_report);
   lua_insert(S, -2);
   lua_pushlightuserdata(S, site);
   if (lua_pcall(S, 2, 1, 0) != LUA_OK) {
@@ -286,7 +285,7 @@ void halo_uncaught(halo_runtime *rt, lua_State *L, halo_site *site) {
     rt->exit_code = 1;
   }
   rt->stopped = true;
-  if (rt->loop_open) uv_stop(&rt->loop);
+  halo_loop_stop(rt);
 }
 
 int halo_open_trace(lua_State *L) {

@@ -68,13 +68,27 @@ static bool name_function(lua_State *L) {
   return false;
 }
 
+enum { MOST_LEVELS = 100 }; /* of the stack, looked at for an obstacle */
+
+bool halo_in_finalizer(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 0; level < MOST_LEVELS && lua_getstack(L, level, &ar);
+       level++) {
+    lua_getinfo(L, "n", &ar);
+    if (ar.name != NULL && strcmp(ar.name, "__gc") == 0 &&
+        strcmp(ar.namewhat, "metamethod") == 0)
+      return true;
+  }
+  return false;
+}
+
 int halo_cannot_wait(lua_State *L, lua_State *where) {
   lua_Debug ar;
   luaL_checkstack(L, 12, NULL);
   if (halo_rt(L)->in_close)
     return luaL_error(L, "cannot wait inside coroutine.close");
-  for (int level = where == L ? 1 : 0; lua_getstack(where, level, &ar);
-       level++) {
+  for (int level = where == L ? 1 : 0;
+       level < MOST_LEVELS && lua_getstack(where, level, &ar); level++) {
     lua_getinfo(where, "Sn", &ar);
     if (ar.name != NULL && strcmp(ar.name, "__gc") == 0)
       return luaL_error(L, "cannot wait inside __gc");
@@ -115,7 +129,12 @@ void halo_wait_check(lua_State *L) {
 
 int halo_waited(lua_State *L, int status, lua_KContext top) {
   (void)status;
-  halo_task *t = halo_rt(L)->current;
+  halo_runtime *rt = halo_rt(L);
+  halo_task *t = rt->current;
+  if (L != rt->running) { /* resumed by a script: that ends no wait */
+    lua_settop(L, (int)top);
+    return lua_yieldk(L, 0, top, halo_waited);
+  }
   if (t->failing) {
     t->failing = false;
     return lua_error(L);
@@ -131,7 +150,7 @@ static void suspend(lua_State *L, halo_wait *w) {
   t->at = L;
   t->nvalues = 0;
   t->state = TASK_WAITING;
-  t->own.created_at = (uint64_t)rt->loop.time * 1000000;
+  t->own.created_at = rt->loop_open ? uv_now(rt->loop) * 1000000 : 0;
 }
 
 int halo_wait_start(lua_State *L, halo_wait *w) {
@@ -144,6 +163,10 @@ typedef int continuation(lua_State *L, int n, lua_KContext ctx);
 /* The continuation's own is kept on the stack below what the wait gives:
  * its function, its context and the height. */
 static int waitedk(lua_State *L, int status, lua_KContext top) {
+  if (L != halo_rt(L)->running) {
+    lua_settop(L, (int)top);
+    return lua_yieldk(L, 0, top, waitedk);
+  }
   int n = halo_waited(L, status, top);
   continuation *k;
   memcpy(&k, lua_touserdata(L, (int)top - 1), sizeof k);
@@ -207,19 +230,28 @@ static void yield_cancel(halo_wait *w) {
   halo_immediate_remove(t->rt, &t->own.node);
 }
 
-static int turned(lua_State *L, int status, lua_KContext n) {
+/* 'n' of the values below, whose number is 'height', are the results. */
+static int turned(lua_State *L, int status, lua_KContext ctx) {
+  int height = (int)(ctx >> 16), n = (int)(ctx & 0xffff);
+  if (L != halo_rt(L)->running) {
+    lua_settop(L, height);
+    return lua_yieldk(L, 0, ctx, turned);
+  }
   halo_waited(L, status, lua_gettop(L));
-  return (int)n;
+  return n;
 }
 
 int halo_wait_turn(lua_State *L, int n) {
   halo_runtime *rt = halo_rt(L);
   halo_task *t = rt->current;
-  t->own.wait = (halo_wait){.cancel = yield_cancel, .what = "yield"};
+  /* What is there already is not lost by a cancel: that comes at the next
+   * wait. */
+  t->own.wait =
+      (halo_wait){.cancel = n == 0 ? yield_cancel : NULL, .what = "yield"};
   t->own.node = (halo_timer){.kind = HALO_TIMER_YIELD};
   halo_immediate_add(rt, &t->own.node);
   suspend(L, &t->own.wait);
-  return lua_yieldk(L, 0, n, turned);
+  return lua_yieldk(L, 0, ((lua_KContext)lua_gettop(L) << 16) | n, turned);
 }
 
 /* halo.yield()                                                            (waits)
@@ -286,7 +318,8 @@ static int waiter_wake(lua_State *L) {
   int n = lua_gettop(L) - 1;
   bool parked = w->wait.task != NULL && !rt->closing;
   if (parked) {
-    luaL_checkstack(rt->scratch, n + 10, NULL);
+    if (!lua_checkstack(rt->scratch, n + 10))
+      return luaL_error(L, "too many values");
     lua_xmove(L, rt->scratch, n);
     halo_wait_finish(rt, &w->wait, n);
   }

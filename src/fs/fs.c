@@ -113,6 +113,8 @@ static int fs_read_file(lua_State *L) {
 
 /* --- stat ----------------------------------------------------------------------- */
 
+static const char stat_key = 0; /* the metatable of what stat gives */
+
 static const char *type_name(mode_t mode) {
   switch (mode & S_IFMT) {
   case S_IFREG:
@@ -169,6 +171,8 @@ static int push_stat(lua_State *L) {
   set_time(L, "mtime", st->st_mtim);
   set_time(L, "ctime", st->st_ctim);
 #endif
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &stat_key);
+  lua_setmetatable(L, -2);
   return 1;
 }
 
@@ -203,5 +207,9 @@ int halo_fs_open(lua_State *L) {
                                    {NULL, NULL}};
   lua_newtable(L);
   halo_setfuncs(L, funcs);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &stat_key);
+  lua_setfield(L, -2, "Stat"); /* halo.fs adds the methods */
   return 1;
 }
