@@ -10,7 +10,7 @@ local address = server:address()
 print(("listening on http://127.0.0.1:%d/, Ctrl-C stops"):format(address.port))
 io.stdout:flush()
 
-for signal in process.signals("SIGINT", "SIGTERM") do
+for signal in process.signals("SIGINT", "SIGTERM") do -- luacheck: ignore 512
   print("stopping after " .. signal)
   break
 end

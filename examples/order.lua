@@ -20,3 +20,4 @@ halo.next_tick(function()
   halo.next_tick(print, "3 so does a tick's tick")
 end)
 print "1 the main chunk runs to its end"
+halo.run() -- for stock Lua, which would end here

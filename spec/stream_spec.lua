@@ -64,10 +64,10 @@ describe("a stream", function()
     a:close()
     b:close()
     for _ = 1, 100 do -- what a test has left to itself ends soon
-      if open_sockets() == before then return end
+      if open_sockets() <= before then return end
       halo.sleep(0.002)
     end
-    assert.are.equal(before, open_sockets())
+    assert.is_true(open_sockets() <= before)
   end)
 
   describe("read", function()

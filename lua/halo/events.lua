@@ -118,10 +118,13 @@ function Emitter:emit(name, ...)
     return false
   end
   for _, record in ipairs(list) do
-    if record.once then
+    if not record.once then
+      record.fn(...)
+    elseif not record.called then -- not by an emit inside this one
+      record.called = true
       drop(self, name, record)
+      record.fn(...)
     end
-    record.fn(...)
   end
   return true
 end

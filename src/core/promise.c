@@ -81,6 +81,14 @@ static void call_reaction(lua_State *L, int source) {
   lua_pop(L, 1);
 }
 
+/* Pushes the object of a node out of what the promise kept them in. */
+static void push_reaction(lua_State *L, int list, const halo_reaction *r) {
+  if (r->index == 0)
+    lua_pushvalue(L, list);
+  else
+    lua_rawgeti(L, list, r->index);
+}
+
 static void react(lua_State *L, halo_runtime *rt, int index, halo_promise *p) {
   halo_reaction *r;
   int list = 0;
@@ -89,8 +97,10 @@ static void react(lua_State *L, halo_runtime *rt, int index, halo_promise *p) {
     lua_getiuservalue(L, index, UV_REACTIONS);
     list = lua_gettop(L);
   }
-  /* Always the first: what is called may cancel tasks that are in the list. */
-  while ((r = p->first) != NULL) {
+  /* First those that wait and those with jobs, in their order. */
+  for (halo_reaction *next = p->first; (r = next) != NULL;) {
+    next = r->next;
+    if (r->kind == REACT_CALL) continue;
     unlink_node(p, r);
     if (r->kind == REACT_AWAIT) {
       halo_task *t = r->task;
@@ -99,15 +109,15 @@ static void react(lua_State *L, halo_runtime *rt, int index, halo_promise *p) {
       t->from_promise = true;
       halo_task_ready(rt, t);
     } else {
-      if (r->index == 0)
-        lua_pushvalue(L, list);
-      else
-        lua_rawgeti(L, list, r->index);
-      if (r->kind == REACT_CALL)
-        call_reaction(L, index);
-      else
-        queue_reaction(L, rt, index);
+      push_reaction(L, list, r);
+      queue_reaction(L, rt, index);
     }
+  }
+  /* Then what is called at once, which may do anything. */
+  while ((r = p->first) != NULL) {
+    unlink_node(p, r);
+    push_reaction(L, list, r);
+    call_reaction(L, index);
   }
   if (list != 0) lua_pop(L, 1);
   lua_pushnil(L);
@@ -726,7 +736,7 @@ bool halo_rejections_run(halo_runtime *rt) {
   halo_fixed_push(S, rt, AT_REJECTIONS);
   size_t left = rt->nrejections - (i - 1);
   for (size_t k = 1; k <= left; k++) {
-    lua_rawgeti(S, -1, (lua_Integer)(i - 1 + k));
+    lua_rawgeti(S, -1, (lua_Integer)i - 1 + (lua_Integer)k);
     lua_rawseti(S, -2, (lua_Integer)k);
   }
   lua_pop(S, 1);

@@ -269,11 +269,11 @@ static bool wake_idler(halo_runtime *rt) {
 }
 
 /* Runs whatever there is to do until nothing is left, or the loop is stopped,
- * or *ended turns true (NULL: never). */
-static void run_all(halo_runtime *rt, const bool *ended) {
+ * or *over turns true (NULL: never). */
+static void run_all(halo_runtime *rt, const bool *over) {
   for (;;) {
     halo_drain(rt);
-    if (rt->stopped || (ended != NULL && *ended)) return;
+    if (rt->stopped || (over != NULL && *over)) return;
     if (loop_alive(rt))
       run_loop(rt);
     else if (!wake_idler(rt))
@@ -284,19 +284,21 @@ static void run_all(halo_runtime *rt, const bool *ended) {
 typedef struct outside {
   lua_State *L;
   bool ended, failed, all;
+  bool over; /* the loop need not go on */
 } outside;
 
 static void outside_done(halo_runtime *rt, void *ud, bool failed, int n) {
   outside *o = ud;
   o->ended = true;
   o->failed = failed;
+  o->over = failed || !o->all;
   if (lua_checkstack(o->L, n + 10))
     lua_xmove(rt->scratch, o->L, n);
   else {
     lua_pushliteral(o->L, "stack overflow (too many results)");
     o->failed = true;
   }
-  if (!o->all) halo_loop_stop(rt);
+  if (o->over) halo_loop_stop(rt);
 }
 
 /* Raises what ended the loop, if anything did. */
@@ -328,13 +330,13 @@ int halo_run_outside(lua_State *L, int nargs, bool all) {
   halo_site *site = halo_site_here(L);
   halo_task *t = halo_callback(rt, nargs, site, rt->context, outside_done, &o);
   halo_site_drop(site);
-  run_all(rt, all ? NULL : &o.ended);
+  run_all(rt, &o.over);
   rt->outside = previous;
   if (!o.ended) { /* t is alive: it must forget o */
     t->done = NULL;
     t->ud = NULL;
+    halo_task_cancel(t); /* the call is over: so is what it waited for */
     raise_fatal(L, rt);
-    halo_task_cancel(t);
     halo_drain(rt);
     raise_fatal(L, rt);
     halo_error_push(L, "EDEADLK", "nothing is left that could end this wait");
@@ -593,6 +595,14 @@ static int runtime_gc(lua_State *L) {
       rt->sites[i] = s->next;
       free(s);
     }
+  for (size_t i = 0; i < rt->microtasks.size; i++) { /* never begun */
+    halo_queue *q = &rt->microtasks;
+    halo_entry *e = &q->entries[(q->head + i) & q->mask];
+    if (e->kind != ENTRY_SPAWN) continue;
+    task_object *o = e->p;
+    halo_context_drop(rt, o->context);
+    o->context = NULL;
+  }
   free(rt->ticks.entries);
   free(rt->microtasks.entries);
   free(rt->free_slots);

@@ -150,7 +150,7 @@ static void suspend(lua_State *L, halo_wait *w) {
   t->at = L;
   t->nvalues = 0;
   t->state = TASK_WAITING;
-  t->own.created_at = rt->loop_open ? uv_now(rt->loop) * 1000000 : 0;
+  t->own.created_at = rt->loop_open ? uv_now(rt->loop) * 1000000 : uv_hrtime();
 }
 
 int halo_wait_start(lua_State *L, halo_wait *w) {
