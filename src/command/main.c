@@ -205,6 +205,7 @@ static void set_up(lua_State *L, const halo_options *o) {
   luaL_openlibs(L);
   set_arguments(L, o);
   lua_gc(L, LUA_GCRESTART);
+  lua_gc(L, LUA_GCINC, 250, 0, 0); /* a cycle when the heap has grown 2.5 x */
   halo_modules_open(L);
   halo_install_coroutine(L);
   halo_install_exit(L);
