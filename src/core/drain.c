@@ -38,6 +38,11 @@ static void run_entry(halo_runtime *rt, halo_entry e) {
   case ENTRY_RESUME:
     halo_task_resume(rt, e.p);
     break;
+  case ENTRY_INTERRUPT: {
+    halo_task *t = e.p; /* records are reused, but never freed */
+    if (t->state != TASK_ENDED && (int)t->id == e.slot) halo_interrupt(t);
+    break;
+  }
   case ENTRY_REACTION:
     halo_reaction_run(rt, e.slot);
     break;

@@ -74,6 +74,12 @@ void halo_interrupt(halo_task *t) {
   halo_runtime *rt = t->rt;
   if (t->state != TASK_WAITING || t->wait == NULL) return;
   if (t->wait->cancel == NULL) return; /* its answer is there already */
+  if (rt->protecting > 0) {
+    /* A finalizer cancels, while C makes the results of some wait: perhaps
+     * of this one, whose record it is about to use. */
+    halo_enqueue(&rt->microtasks, t, ENTRY_INTERRUPT, (int)t->id);
+    return;
+  }
   if (halo_cancelled(t, &whole) == NULL && !whole) return;
   halo_wait *w = t->wait;
   w->task = NULL; /* whatever its cancel does, nobody is woken by it */

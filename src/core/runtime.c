@@ -181,7 +181,9 @@ void halo_pushknown(lua_State *S, halo_runtime *rt, lua_CFunction f) {
   known k = {rt, f};
   lua_pushcfunction(S, make_known); /* allocates nothing */
   lua_pushlightuserdata(S, &k);
+  rt->protecting++;
   if (lua_pcall(S, 1, 1, 0) != LUA_OK) abort();
+  rt->protecting--;
 }
 
 int halo_protect(halo_runtime *rt, lua_CFunction f, void *ud) {
@@ -189,9 +191,12 @@ int halo_protect(halo_runtime *rt, lua_CFunction f, void *ud) {
   lua_State *S = rt->scratch;
   int top = lua_gettop(S);
   if (!lua_checkstack(S, 20)) abort();
+  rt->protecting++;
   halo_pushknown(S, rt, f);
   lua_pushlightuserdata(S, ud);
-  if (lua_pcall(S, 1, LUA_MULTRET, 0) != LUA_OK) {
+  int status = lua_pcall(S, 1, LUA_MULTRET, 0);
+  rt->protecting--;
+  if (status != LUA_OK) {
     lua_pushnil(S);
     lua_insert(S, -2);
   }

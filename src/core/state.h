@@ -176,11 +176,12 @@ typedef struct halo_entry {
 } halo_entry;
 
 enum entry_kind {
-  ENTRY_START,    /* a callback's first run: the record */
-  ENTRY_SPAWN,    /* a Task's: slot keeps the task_object */
-  ENTRY_RESUME,   /* a task's wait is over */
-  ENTRY_REACTION, /* slot: the reaction object */
-  ENTRY_ADOPT     /* slot: a reaction object: adopts SOURCE for DERIVED */
+  ENTRY_START,     /* a callback's first run: the record */
+  ENTRY_SPAWN,     /* a Task's: slot keeps the task_object */
+  ENTRY_RESUME,    /* a task's wait is over */
+  ENTRY_INTERRUPT, /* a cancel came at a bad moment; slot: the task's id */
+  ENTRY_REACTION,  /* slot: the reaction object */
+  ENTRY_ADOPT      /* slot: a reaction object: adopts SOURCE for DERIVED */
 };
 
 typedef struct halo_queue {
@@ -252,6 +253,7 @@ struct halo_runtime {
   bool exiting;       /* os.exit was called in a task */
   bool exit_close;
   bool commanded;   /* the command's: errors end the process */
+  int protecting;   /* depth of halo_protect: finalizers may run in it */
   int running_loop; /* depth of uv_run: 0 or 1 */
   int exit_code;
   int fatal_slot; /* an error that the runner of the loop is to raise */

@@ -216,7 +216,7 @@ static deadline find_deadline(const http_connection *c) {
     nearer(&d, c->since, s->headers_timeout, SLOW_HEAD);
     break;
   case PHASE_BUSY:
-    if (x->complete) break;
+    if (x == NULL || x->complete) break;
     nearer(&d, c->since, s->request_timeout, SLOW_REQUEST);
     if (!c->paused && !x->expecting)
       nearer(&d, x->body_at, s->body_timeout, SLOW_BODY);
@@ -381,6 +381,7 @@ static http_exchange *begin(http_connection *c, const halo_http_head *head,
   c->phase = PHASE_BUSY;
   int status = http_exchange_parse(x);
   if (status == 0) return x;
+  c->phase = PHASE_HEAD;
   c->exchange = NULL;
   x->connection = NULL;
   x->handling = false;

@@ -303,16 +303,19 @@ static int push_unanswered(lua_State *L) {
 
 static void report_unanswered(http_exchange *x) {
   halo_runtime *rt = x->state->rt;
-  int n = halo_protect(rt, push_unanswered, x);
+  struct halo_site *site = halo_site_keep(x->connection->server->site);
+  int n = halo_protect(rt, push_unanswered, x); /* a finalizer may close us */
   if (n == 1)
-    halo_report(rt, halo_scratch(rt), x->connection->server->site);
+    halo_report(rt, halo_scratch(rt), site);
   else
     lua_pop(halo_scratch(rt), n);
+  halo_site_drop(site);
 }
 
 static void finish_unfinished(http_exchange *x) {
   if (!x->begun) {
     if (!x->broken) report_unanswered(x);
+    if (x->connection == NULL) return;
     http_answer_error(x, x->broken ? 400 : 500, NULL);
   } else if (x->sized && x->promised > 0 && !x->bodiless) {
     http_abort(x->connection); /* the client is to see it */

@@ -77,6 +77,16 @@ static void bounds(const headers *h, const char **p, const char **end) {
   *end = *p + (x != NULL ? x->fields.size : 0);
 }
 
+/* The line that begins 'at' bytes from the start. Asked for anew after each
+ * allocation: a finalizer may have set headers of the same response. */
+static bool line_at(const headers *h, size_t at, line *l, size_t *next) {
+  const char *p, *end;
+  bounds(h, &p, &end);
+  if (at > (size_t)(end - p) || !next_line(p + at, end, l)) return false;
+  *next = (size_t)(l->next - p);
+  return true;
+}
+
 /* Of these only the first counts; a list of them would make no sense. */
 static bool is_single(const char *name, size_t size) {
   static const char *const names[] = {"age",
@@ -109,17 +119,16 @@ static bool is_single(const char *name, size_t size) {
  *                                                          [-0, +1, m] */
 static void push_value(lua_State *L, const headers *h, const char *name,
                        size_t size) {
-  const char *p, *end;
   line l;
   int n = 0;
-  bounds(h, &p, &end);
-  for (; next_line(p, end, &l); p = l.next) {
+  for (size_t at = 0, next; line_at(h, at, &l, &next); at = next) {
     if (!is_named(&l, name, size)) continue;
     if (n == 1 && is_single(name, size)) return;
-    if (n > 0)
-      lua_pushstring(L, size == 6 && tolower(*name) == 'c' ? "; " : ", ");
     lua_pushlstring(L, l.value, l.value_size);
-    if (n++ > 0) lua_concat(L, 3);
+    if (n++ == 0) continue;
+    lua_pushstring(L, size == 6 && tolower(*name) == 'c' ? "; " : ", ");
+    lua_insert(L, -2);
+    lua_concat(L, 3);
   }
   if (n == 0) lua_pushnil(L);
 }
@@ -132,12 +141,11 @@ static headers *check_headers(lua_State *L) {
 static int headers_all(lua_State *L) {
   const headers *h = check_headers(L);
   size_t size;
-  const char *p, *end, *name = luaL_checklstring(L, 2, &size);
+  const char *name = luaL_checklstring(L, 2, &size);
   lua_Integer n = 0;
   line l;
-  bounds(h, &p, &end);
   lua_newtable(L);
-  for (; next_line(p, end, &l); p = l.next) {
+  for (size_t at = 0, next; line_at(h, at, &l, &next); at = next) {
     if (!is_named(&l, name, size)) continue;
     lua_pushlstring(L, l.value, l.value_size);
     lua_rawseti(L, -2, ++n);
@@ -159,15 +167,15 @@ static void push_name(lua_State *L, const headers *h, const line *l) {
 /* Upvalues: runtime, headers, where the next line begins. */
 static int headers_next(lua_State *L) {
   const headers *h = lua_touserdata(L, lua_upvalueindex(2));
-  const char *p, *end;
   line l;
-  bounds(h, &p, &end);
-  lua_Integer at = lua_tointeger(L, lua_upvalueindex(3));
-  if (at > end - p || !next_line(p + at, end, &l)) return 0;
-  lua_pushinteger(L, l.next - p);
+  size_t at = (size_t)lua_tointeger(L, lua_upvalueindex(3)), next;
+  if (!line_at(h, at, &l, &next)) return 0;
+  lua_pushinteger(L, (lua_Integer)next);
   lua_replace(L, lua_upvalueindex(3));
-  push_name(L, h, &l);
   lua_pushlstring(L, l.value, l.value_size);
+  if (!line_at(h, at, &l, &next)) return 0;
+  push_name(L, h, &l);
+  lua_insert(L, -2);
   return 2;
 }
 
@@ -214,6 +222,8 @@ static void note(lua_State *L, http_exchange *x, const line *l, bool set,
     break;
   case 14:
     if (!is_named(l, "content-length", 14)) break;
+    if (set && x->has_length)
+      luaL_argerror(L, index, "more than one Content-Length");
     if (set && !halo_http_parse_length(l->value, l->value_size, &x->promised))
       luaL_argerror(L, index, "malformed Content-Length");
     x->has_length = set;

@@ -109,8 +109,7 @@ static int push_headers(lua_State *L, const http_request *r) {
 static int push_remote_address(lua_State *L, const http_request *r) {
   http_connection *c = r->exchange != NULL ? r->exchange->connection : NULL;
   if (c == NULL) return 0;
-  c->stream->ops->remote_address(c->stream, L);
-  return 1;
+  return c->stream->ops->remote_address(c->stream, L) == 1;
 }
 
 static int push_field(lua_State *L, http_request *r, enum field field) {

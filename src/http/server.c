@@ -77,6 +77,7 @@ static acceptor *check_acceptor(lua_State *L);
 /* acceptor:close(): ends all its connections and cancels their handlers */
 static int acceptor_close(lua_State *L) {
   http_server *s = check_acceptor(L)->server;
+  if (s == NULL) return 0; /* collected: a finalizer calls */
   s->stopping = true;
   close_all(&s->idle);
   close_all(&s->active);
@@ -107,6 +108,7 @@ static void on_grace_over(halo_runtime *rt, halo_calltimer *t) {
 static int acceptor_stop(lua_State *L) {
   http_server *s = check_acceptor(L)->server;
   uint64_t ms = halo_check_ms(L, 2);
+  if (s == NULL) return push_true(L);
   HALO_WAITS(L);
   s->stopping = true;
   close_idle(s);
@@ -125,13 +127,15 @@ static int acceptor_stop(lua_State *L) {
 
 /* acceptor:connections() -> n */
 static int acceptor_connections(lua_State *L) {
-  lua_pushinteger(L, check_acceptor(L)->server->connections);
+  http_server *s = check_acceptor(L)->server;
+  lua_pushinteger(L, s != NULL ? s->connections : 0);
   return 1;
 }
 
 /* acceptor:unref(on): whether idle connections keep the process up */
 static int acceptor_unref(lua_State *L) {
   http_server *s = check_acceptor(L)->server;
+  if (s == NULL) return 0;
   s->unref = lua_toboolean(L, 2);
   for (http_connection *c = s->idle.first; c != NULL; c = c->next)
     c->stream->ops->ref(c->stream, !s->unref);

@@ -109,6 +109,7 @@ static void release(halo_reader *r) {
 }
 
 static void consume(halo_reader *r, size_t size) {
+  if (size > halo_reader_held(r)) return; /* closed meanwhile */
   r->start += size;
   r->scanned = 0;
   if (r->start == r->end && r->data != NULL) release(r);
@@ -231,11 +232,18 @@ static int push_status(lua_State *L) {
   return halo_fail(L, s->status, "read", NULL);
 }
 
+static void drop_sep(halo_reader *r) {
+  if (r->sep_owned) free((char *)r->sep);
+  r->sep_owned = false;
+  r->sep = NULL;
+}
+
 /* Wakes the waiting task with what 'push' leaves. */
 static void wake(halo_reader *r, lua_CFunction push, settlement *s) {
   if (halo_closing(r->rt)) return;
   int n = halo_protect(r->rt, push, s);
   bool raises = r->raises && n == 2; /* nil, err */
+  drop_sep(r);
   if (r->waiting != NULL) r->waiting(r, false);
   if (!raises) {
     halo_wait_finish(r->rt, &r->wait, n);
@@ -260,6 +268,7 @@ static size_t settle(halo_reader *r, const char *p, size_t size) {
 /* A cancelled read: what is held and what comes stays readable. */
 static void cancel_read(halo_wait *w) {
   halo_reader *r = (halo_reader *)w;
+  drop_sep(r);
   if (r->waiting != NULL) r->waiting(r, false);
   hold_back(r);
 }
@@ -277,6 +286,7 @@ void halo_reader_feed(halo_reader *r, const char *data, size_t size) {
   if (r->closed || r->status != 0 || size == 0) return;
   if (halo_reader_is_waiting(r) && r->data == NULL) {
     size_t used = settle(r, data, size);
+    if (r->closed) return; /* by a finalizer, meanwhile */
     data += used;
     size -= used;
     if (!append(r, data, size)) halo_reader_end(r, UV_ENOMEM);
@@ -325,6 +335,7 @@ void halo_reader_close(halo_reader *r) {
   if (r->closed) return;
   r->closed = true;
   if (halo_reader_is_waiting(r)) halo_reader_wake(r, UV_ECANCELED);
+  drop_sep(r);
   release(r);
   free(r->message);
   r->message = NULL;
@@ -364,6 +375,12 @@ static int read_start(lua_State *L, halo_reader *r, enum halo_reader_mode mode,
     a = look(r, p, halo_reader_held(r));
   }
   if (a.found == NOTHING) {
+    if (sep != NULL) { /* Lua's copy may go while the task waits */
+      char *copy = malloc(sep_size);
+      if (copy == NULL) return luaL_error(L, "not enough memory");
+      r->sep = memcpy(copy, sep, sep_size);
+      r->sep_owned = true;
+    }
     if (r->waiting != NULL) r->waiting(r, true);
     return halo_wait_start(L, &r->wait);
   }
