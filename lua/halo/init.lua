@@ -143,11 +143,9 @@ do
 end
 
 return setmetatable(halo, {
-  __index = function(self, name)
+  __index = function(_, name)
     if modules[name] then
-      local module = require("halo." .. name)
-      rawset(self, name, module)
-      return module
+      return require("halo." .. name) -- not kept: package.loaded decides
     end
   end,
 })
