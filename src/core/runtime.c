@@ -329,14 +329,11 @@ int halo_run_outside(lua_State *L, int nargs, bool all) {
   int top = lua_gettop(L) - nargs - 1;
   if (!lua_checkstack(rt->scratch, nargs + 20))
     return luaL_error(L, "too many arguments");
-  lua_State *previous = rt->outside;
-  rt->outside = L;
   lua_xmove(L, rt->scratch, nargs + 1);
   halo_site *site = halo_site_here(L);
   halo_task *t = halo_callback(rt, nargs, site, rt->context, outside_done, &o);
   halo_site_drop(site);
   run_all(rt, &o.over);
-  rt->outside = previous;
   if (!o.ended) { /* t is alive: it must forget o */
     t->done = NULL;
     t->ud = NULL;

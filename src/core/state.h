@@ -263,7 +263,6 @@ struct halo_runtime {
 
   halo_task *current;
   lua_State *running; /* the coroutine that runs, of the current task */
-  lua_State *outside; /* who runs the loop from outside all tasks */
   halo_queue ticks, microtasks;
   halo_task tasks; /* list head */
   halo_task *free_tasks;

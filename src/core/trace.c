@@ -187,8 +187,6 @@ static int raise_again(lua_State *L) {
   return lua_error(L);
 }
 
-/* core.traceback_of(promise) -> string|nil */
-
 /* --- Reports --------------------------------------------------------------------------- */
 
 /* Pushes the text of an error: message, traceback, spawn sites. 1 is the

@@ -45,10 +45,10 @@ struct halo_reader {
   size_t start, end, capacity;
   size_t scanned;        /* of what is held: searched already */
   size_t size, sep_size; /* of the wait under way */
-  const char *sep;
-  const char *code; /* static: the error it ended with, or NULL */
-  char *message;    /* malloc'ed, goes with 'code' */
-  int status;       /* 0, UV_EOF, or what broke the source */
+  const char *sep;       /* of the wait under way, for HALO_READ_UNTIL */
+  const char *code;      /* static: the error it ended with, or NULL */
+  char *message;         /* malloc'ed, goes with 'code' */
+  int status;            /* 0, UV_EOF, or what broke the source */
   uint8_t mode;
   bool raises : 1; /* the wait raises its errors (an iterator) */
   bool on : 1;     /* the source was asked to produce */
